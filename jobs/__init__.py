@@ -1,0 +1,1 @@
+"""The Flink code, and the only one: jobs, their operators, and the micro-batch."""

@@ -1,0 +1,1 @@
+"""Operators: read state, call the pure logic, write state, emit. One per file."""

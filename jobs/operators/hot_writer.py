@@ -1,0 +1,40 @@
+"""Writes each batch of hot profiles to Redis before it returns: nothing is buffered, so a checkpoint loses nothing."""
+
+from __future__ import annotations
+
+from pyflink.datastream import MapFunction, RuntimeContext
+
+from schemas.outputs import unpack_hot
+from schemas.settings import Settings
+from sinks.redis_hot import RedisHotSink
+from udfs.tags import GROUPS
+
+
+class HotWriter(MapFunction):  # type: ignore[misc]
+    """Input: packed hot profiles. Output: profiles refused because the stored ones are newer."""
+
+    def __init__(self, public_settings: str) -> None:
+        self._public_settings = public_settings
+
+    def open(self, runtime_context: RuntimeContext) -> None:
+        """Connect with the worker's own secrets and load the server-side function."""
+        settings = Settings.on_worker(self._public_settings)
+        self._sink = RedisHotSink(
+            settings.redis_url.get_secret_value(), settings.redis_key_prefix, settings.sink_timeout_s, settings.sink_give_up_s
+        )
+        self._sink.open({name: rule.half_life_ms for name, rule in settings.rules(GROUPS).groups.items()})
+        metrics = runtime_context.get_metrics_group()
+        self._written = metrics.counter("hot_written")
+        self._refused = metrics.counter("hot_refused")
+
+    def map(self, value: bytes) -> int:
+        """Write one batch."""
+        written, refused = self._sink.write_batch(unpack_hot(value))
+        self._written.inc(written)
+        self._refused.inc(refused)
+        return refused
+
+    def close(self) -> None:
+        """Let the connection go; there is nothing to flush."""
+        if hasattr(self, "_sink"):
+            self._sink.close()

@@ -1,0 +1,117 @@
+"""The job `profile_update`: events in, living profiles out.
+
+    feeds -> micro-batch by shard -> profile operator -> hot sink (Redis)
+                                          \\-> micro-batch by lane -> history sink (ClickHouse)
+
+Run it with ``livetags run profile_update``, or submit this file to a cluster with ``flink run -py``; see README.md.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+from pyflink.common import Types
+from pyflink.datastream import DataStream, MapFunction, StreamExecutionEnvironment
+from pyflink.table import StreamTableEnvironment
+
+from jobs.environment import make_environment
+from jobs.micro_batch import keyed_by_shard, lane_batches, shard_batches
+from jobs.operators.history_writer import HistoryWriter
+from jobs.operators.hot_writer import HotWriter
+from jobs.operators.profile import HISTORY, HOT_TYPE, ProfileOperator
+from schemas.run import Run
+from schemas.settings import Settings
+
+NAME = "profile_update"
+
+
+def build(
+    environment: StreamExecutionEnvironment,
+    settings: Settings,
+    run: Run,
+    *,
+    hot: MapFunction,
+    history: MapFunction,
+    startup: str = "earliest-offset",
+    before_profiles: Callable[[DataStream], DataStream] = lambda batches: batches,
+) -> None:
+    """Wire the job; nothing runs yet.
+
+    Parameters
+    ----------
+    hot, history
+        The sinks: functions that write a batch and return.
+    startup
+        Kafka's ``scan.startup.mode`` where no state is restored.
+    before_profiles
+        Where a test injects failures.
+    """
+    t_env = StreamTableEnvironment.create(environment)
+    t_env.get_config().set("table.exec.resource.default-parallelism", str(settings.parallelism))
+    t_env.get_config().set("table.exec.uid.generation", "ALWAYS")
+
+    batches = shard_batches(  # Row(shard, Row(shard, [key ...], [value ...], [position ...]))
+        t_env,
+        run.inputs,
+        bounded=run.bounded,
+        startup=startup,
+        kafka_properties=settings.kafka_properties,
+        shards=settings.shards,
+        window_ms=settings.window_ms,
+    )
+    profiles = (  # packed [HotProfile ...]
+        keyed_by_shard(before_profiles(batches))
+        .process(ProfileOperator(settings.public(), run), output_type=HOT_TYPE)
+        .uid("profiles")
+        .name("profiles")
+    )
+    profiles.map(hot, output_type=Types.INT()).uid("hot").name("hot profiles to Redis")
+
+    packed = profiles.get_side_output(HISTORY)  # Row(lane, packed HistoryBatch)
+    lanes = lane_batches(t_env, packed, bounded=run.bounded, window_ms=settings.history_window_ms)
+    (  # Row(lane, [packed HistoryBatch ...])
+        lanes.map(history, output_type=Types.INT())
+        .uid("history")
+        .name("history to ClickHouse")
+        .set_parallelism(min(settings.history_writers, settings.parallelism))
+    )
+
+
+def main(arguments: list[str]) -> None:
+    """Entry point, for the command and for ``flink run -py``."""
+    parser = argparse.ArgumentParser(prog=NAME, description=__doc__.splitlines()[0])
+    parser.add_argument("--run", required=True, help="what to read: JSON of schemas.run.Run, or @file")
+    parser.add_argument("--settings", default="{}", help="JSON of the public settings, or @file")
+    parser.add_argument("--jar", action="append", default=[], help="connector jar, if the cluster has it not")
+    parser.add_argument("--local", action="store_true", help="run in a local Flink inside this process's JVM")
+    parser.add_argument("--rest-port", type=int, help="port of the local Flink's REST address")
+    parser.add_argument("--restore", default="", help="savepoint or retained checkpoint to start from")
+    parser.add_argument("--startup", default="earliest-offset", help="where a topic is read from without --restore")
+    chosen = parser.parse_args(arguments)
+
+    settings = Settings.on_worker(_text(chosen.settings))
+    run = msgspec.json.decode(_text(chosen.run), type=Run)
+    environment = make_environment(
+        settings, [Path(jar) for jar in chosen.jar], local=chosen.local, rest_port=chosen.rest_port, restore=chosen.restore
+    )
+    build(
+        environment,
+        settings,
+        run,
+        hot=HotWriter(settings.public()),
+        history=HistoryWriter(settings.public(), run.run_id),
+        startup=chosen.startup,
+    )
+    environment.execute(f"{NAME} {run.run_id}")
+
+
+def _text(argument: str) -> str:
+    return Path(argument[1:]).read_text() if argument.startswith("@") else argument
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,1 @@
+"""The contracts: wire messages, events, state, outputs, settings and tables. Imports nothing else of ours."""

@@ -1,0 +1,50 @@
+"""Reason codes of dead letters. A record that is not folded and not a duplicate carries exactly one of these."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class Reason(StrEnum):
+    """Why a record could not be used; each member's text is stored and shown, so it never changes its meaning."""
+
+    VALUE_MISSING = "value_missing"
+    RECORD_TOO_LARGE = "record_too_large"
+    MALFORMED = "malformed"
+    KEY_MISSING = "key_missing"
+    KEY_MISMATCH = "key_mismatch"
+    EVENT_ID_MISSING = "event_id_missing"
+    TAG_MISSING = "tag_missing"
+    VALUE_NOT_FINITE = "value_not_finite"
+    VALUE_NEGATIVE = "value_negative"
+    TIME_BEFORE_MINIMUM = "time_before_minimum"
+    TIME_IN_FUTURE = "time_in_future"
+    LATE_BEYOND_HORIZON = "late_beyond_horizon"
+    USER_FLOOD = "user_flood"
+    HISTORY_REFUSED = "history_refused"
+
+
+MEANING: dict[Reason, str] = {
+    Reason.VALUE_MISSING: "the record has no value (a Kafka tombstone or an empty line)",
+    Reason.RECORD_TOO_LARGE: "longer than max_record_bytes; not parsed at all",
+    Reason.MALFORMED: "could not be decoded as the feed's message: truncated, wrong type, bad UTF-8, too deep",
+    Reason.KEY_MISSING: "neither the record's key nor its value names a subscriber",
+    Reason.KEY_MISMATCH: "the record's key and its value name different subscribers",
+    Reason.EVENT_ID_MISSING: "no identity of the event, so a repeat could not be told from a new one",
+    Reason.TAG_MISSING: "nothing says which tag this is evidence for (for example a product without a category)",
+    Reason.VALUE_NOT_FINITE: "a value is NaN or infinite",
+    Reason.VALUE_NEGATIVE: "a value that can't be negative is",
+    Reason.TIME_BEFORE_MINIMUM: "event time before min_event_time: a broken clock or unit",
+    Reason.TIME_IN_FUTURE: "event time later than now + future_tolerance_minutes: a broken clock",
+    Reason.LATE_BEYOND_HORIZON: "older than the user's de-duplication horizon, so a repeat could not be told",
+    Reason.USER_FLOOD: "more events of one user in one bucket of the horizon than max_events_per_bucket",
+    Reason.HISTORY_REFUSED: "the profile was updated, but ClickHouse refused this row of its history",
+}
+
+
+class Rejected(Exception):  # noqa: N818 - an outcome, not an error of the program
+    """Raised by a feed's `decode`: the record is unusable, for this reason. Carries no record content."""
+
+    def __init__(self, reason: Reason) -> None:
+        super().__init__(reason.value)
+        self.reason = reason

@@ -1,0 +1,45 @@
+"""What `advance` needs to know besides the profile, the event and the time."""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+
+class GroupRule(Struct, frozen=True):
+    """How one tag group is folded: half-life in whole milliseconds and whether its tags are numeric."""
+
+    half_life_ms: int
+    numeric: bool
+
+
+class Rules(Struct, frozen=True):
+    """Limits and half-lives, resolved from the settings once per operator.
+
+    Attributes
+    ----------
+    groups
+        Group name -> how it is folded.
+    max_tags_per_group
+        Tags kept apart per group and user; the lightest beyond it is folded into the group's "other" cell.
+    weight_floor
+        A tag whose decayed weight is below this counts as gone.
+    future_tolerance_ms, min_event_time_ms
+        Event times outside ``[min_event_time_ms, now + future_tolerance_ms]`` are rejected.
+    dedup_bucket_ms, dedup_buckets, dedup_max_ids, max_events_per_bucket
+        The horizon: ids are remembered for this many buckets of event time back from the user's newest event, fewer
+        when more than ``dedup_max_ids`` would be held. Older events are rejected, so no repeat is ever folded twice.
+    hot_retention_ms
+        A hot profile stays at least this long after its last write, whatever its weights: the version guard lives in
+        it and must outlive any replay.
+    """
+
+    groups: dict[str, GroupRule]
+    max_tags_per_group: int = 256
+    weight_floor: float = 1e-6
+    future_tolerance_ms: int = 3_600_000
+    min_event_time_ms: int = 946_684_800_000
+    dedup_bucket_ms: int = 3_600_000
+    dedup_buckets: int = 48
+    dedup_max_ids: int = 4_096
+    max_events_per_bucket: int = 65_536
+    hot_retention_ms: int = 30 * 86_400_000

@@ -1,0 +1,53 @@
+"""A tag group: tags that decay alike and are measured in the same unit."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from msgspec import Struct
+
+MS_PER_DAY = 86_400_000
+
+
+class TagGroup(Struct, frozen=True):
+    """Declaration of a group of tags; a tag is named ``<group>:<name>``.
+
+    Attributes
+    ----------
+    name
+        Group's name, lower case; no colon, no leading underscore (those are reserved in the hot profile).
+    kind
+        ``weight``: a decayed sum of values. ``numeric``: decayed weight, mean and variance of values.
+    unit
+        Unit of the values.
+    half_life_days
+        Days after which evidence counts half. Overridden by the setting ``half_life_days``.
+    meaning
+        One sentence for the catalogue.
+    """
+
+    name: str
+    kind: Literal["weight", "numeric"]
+    unit: str
+    half_life_days: float
+    meaning: str
+
+    @property
+    def half_life_ms(self) -> int:
+        """Half-life in whole milliseconds: integers keep the landmark arithmetic exact."""
+        return half_life_ms(self.half_life_days)
+
+
+def half_life_ms(half_life_days: float) -> int:
+    """Days as whole milliseconds, at least one.
+
+    Raises
+    ------
+    ValueError
+        When it is not a positive number.
+    """
+    ms = round(half_life_days * MS_PER_DAY)
+    if not ms > 0:
+        msg = f"half_life_days must be positive, got {half_life_days!r}"
+        raise ValueError(msg)
+    return ms

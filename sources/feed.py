@@ -1,0 +1,46 @@
+"""What a feed is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+from schemas.events import Event
+
+
+@dataclass(frozen=True)
+class Feed:
+    """One kind of record, wherever it is carried.
+
+    Attributes
+    ----------
+    name
+        Feed's name in commands, counts and dead letters.
+    topic
+        Kafka topic unless the input names another.
+    file_format
+        How records lie in a file: ``lines`` (one a line) or ``delimited`` (protobuf, each with its length before it).
+    file_suffix
+        Ending of the feed's files: how ``--feed all`` tells feeds in a folder apart (``<name>*<suffix>``).
+    key_sql
+        Flink SQL expression over column ``v BYTES`` that finds the subscriber's id where a record has no key; null
+        when it can't. Must agree with `subscriber`.
+    subscriber
+        The same in Python, for files; never raises, None when it can't.
+    decode
+        ``decode(key, value) -> Event``; raises `schemas.reasons.Rejected` for a record that can't be used, and nothing
+        else. `key` is the subscriber's id as the engine found it.
+    sample, sample_events
+        ``sample(events, seed)`` yields the values of sample records; `sample_events` is how many unless told.
+    """
+
+    name: str
+    topic: str
+    file_format: Literal["lines", "delimited"]
+    file_suffix: str
+    key_sql: str
+    subscriber: Callable[[bytes], bytes | None]
+    decode: Callable[[bytes, bytes], Event]
+    sample: Callable[[int, int], Iterator[bytes]]
+    sample_events: int

@@ -1,0 +1,99 @@
+"""The seam of the project: one event folded into one profile.
+
+The Flink operator, the back-test of a rule, the rebuild from history and "why does this user have this tag" all call
+`advance`; none of them knows how a profile works inside.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from schemas.events import Event
+from schemas.reasons import Reason
+from schemas.rules import Rules
+from schemas.state import GroupState, Profile
+from udfs.profile import cells, horizon
+from udfs.profile.decay import expires_at_ms, landmark_of
+from udfs.tags import Evidence, evidence_of
+
+
+class Folded(NamedTuple):
+    """The event changed the profile; `evidence` is what it was evidence for, one history row each."""
+
+    evidence: tuple[Evidence, ...]
+
+
+class Duplicate(NamedTuple):
+    """The event had been folded before; nothing changed."""
+
+
+class Refused(NamedTuple):
+    """The event could not be used; nothing changed."""
+
+    reason: Reason
+
+
+DUPLICATE = Duplicate()
+_TOO_OLD = Refused(Reason.LATE_BEYOND_HORIZON)
+_TOO_MANY = Refused(Reason.USER_FLOOD)
+_IN_FUTURE = Refused(Reason.TIME_IN_FUTURE)
+_TOO_EARLY = Refused(Reason.TIME_BEFORE_MINIMUM)
+
+Output = Folded | Duplicate | Refused
+
+
+def advance(profile: Profile, event: Event, rules: Rules, now_ms: int) -> tuple[Profile, Output, int]:
+    """Fold one event into a profile.
+
+    Parameters
+    ----------
+    profile
+        The user's profile before; changed in place and returned.
+    event
+        A decoded event of this user.
+    rules
+        Half-lives and limits.
+    now_ms
+        The time, given by the caller; only decides what counts as future-dated.
+
+    Returns
+    -------
+    profile, output, due_ms
+        The profile after; what happened; and when, without further events, the profile will have decayed below the
+        floor (milliseconds since the epoch, closed form).
+
+    Guarantee
+    ---------
+    The profile depends on the set of distinct events, not on their order, up to float rounding (see `cells.add` for
+    users beyond the cap, and `horizon` for events older than it). An exact repeat changes nothing.
+    """
+    event_time_ms = event.event_time_ms
+    if event_time_ms > now_ms + rules.future_tolerance_ms:
+        return profile, _IN_FUTURE, profile.due_ms
+    if event_time_ms < rules.min_event_time_ms:
+        return profile, _TOO_EARLY, profile.due_ms
+    seen = horizon.admit(profile, event.event_id, event_time_ms, rules)
+    if seen:
+        output = DUPLICATE if seen is horizon.Seen.REPEAT else _TOO_OLD if seen is horizon.Seen.TOO_OLD else _TOO_MANY
+        return profile, output, profile.due_ms
+
+    evidence = evidence_of(event)
+    groups = profile.groups
+    due_ms = float(profile.due_ms)
+    for name, tag, value in evidence:
+        rule = rules.groups[name]
+        group = groups.get(name)
+        if group is None:
+            half_life_ms = rule.half_life_ms
+            group = groups[name] = GroupState(landmark_of(event_time_ms, half_life_ms), half_life_ms, {})
+        cell = cells.add(group, rule, tag, value, event_time_ms, rules.max_tags_per_group)
+        expires_ms = expires_at_ms(cell[0], rule.half_life_ms, group.landmark, rules.weight_floor)
+        if expires_ms > due_ms:
+            due_ms = expires_ms
+    profile.due_ms = int(due_ms)
+    if profile.n == 0 or event_time_ms < profile.first_event_ms:
+        profile.first_event_ms = event_time_ms
+    if event_time_ms > profile.last_event_ms:
+        profile.last_event_ms = event_time_ms
+    profile.n += 1
+    return profile, Folded(evidence), profile.due_ms

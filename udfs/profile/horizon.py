@@ -1,0 +1,59 @@
+"""De-duplication within a bounded horizon of event time.
+
+Ids are remembered in buckets of event time. An event from before the horizon can't be told from a repeat, so it is
+rejected instead: whatever arrives, no event is ever folded twice. Bounded by `dedup_buckets`, by `dedup_max_ids`
+(which shortens the horizon of a very busy user) and by `max_events_per_bucket`.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+from schemas.rules import Rules
+from schemas.state import Profile, unpack_ids
+
+
+class Seen(IntEnum):
+    """What the horizon says of an event."""
+
+    NEW = 0
+    REPEAT = 1
+    TOO_OLD = 2
+    TOO_MANY = 3
+
+
+def admit(profile: Profile, event_id: int, event_time_ms: int, rules: Rules) -> Seen:
+    """Decide whether an event is new, and remember it if so. Only `Seen.NEW` changes the profile."""
+    bucket = event_time_ms // rules.dedup_bucket_ms
+    seen = profile.seen
+    ids = seen.get(bucket)
+    if ids is None:
+        if bucket < profile.dedup_floor:
+            return Seen.TOO_OLD
+        ids = seen[bucket] = set()
+        _forget(profile, bucket, rules)
+    elif ids.__class__ is bytes:
+        ids = seen[bucket] = unpack_ids(ids)
+    if event_id in ids:
+        return Seen.REPEAT
+    if len(ids) >= rules.max_events_per_bucket:
+        return Seen.TOO_MANY
+    ids.add(event_id)
+    return Seen.NEW
+
+
+def _forget(profile: Profile, newest_used: int, rules: Rules) -> None:
+    """Drop the buckets that fell out of the horizon; called when a bucket is opened, so not once per event."""
+    seen = profile.seen
+    newest = max(seen)
+    floor = max(profile.dedup_floor, newest - rules.dedup_buckets + 1)
+    held = {b: len(ids) if ids.__class__ is set else len(ids) // 8 for b, ids in seen.items()}
+    total = sum(held.values())
+    for bucket in sorted(held):
+        if bucket == newest or (bucket >= floor and total <= rules.dedup_max_ids):
+            break
+        total -= held[bucket]
+        floor = max(floor, bucket + 1)
+    profile.dedup_floor = floor
+    for bucket in [b for b in seen if b < floor and b != newest_used]:
+        del seen[bucket]

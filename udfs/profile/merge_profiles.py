@@ -1,0 +1,55 @@
+"""Merging two partial profiles of one user."""
+
+from __future__ import annotations
+
+from schemas.rules import Rules
+from schemas.state import GroupState, Profile, unpack_ids
+from udfs.profile import cells, weighted_welford
+
+
+def merge(profile: Profile, more: Profile, rules: Rules) -> Profile:
+    """Fold `more`, a profile of other events of the same user, into `profile`.
+
+    Decayed sums add, so merging loses nothing: the result equals folding both logs into one profile (1e-12 relative).
+    The two must not share an event; `more` is left scaled to the common landmarks.
+    """
+    for name, other in more.groups.items():
+        rule = rules.groups[name]
+        mine = profile.groups.get(name)
+        if mine is None:
+            mine = profile.groups[name] = GroupState(other.landmark, other.half_life_ms, {})
+        landmark = max(mine.landmark, other.landmark)
+        cells.shift_to(mine, rule.numeric, landmark)
+        cells.shift_to(other, rule.numeric, landmark)
+        for tag, cell in other.cells.items():
+            mine.cells[tag] = _merged(mine.cells.get(tag), cell, rule.numeric)
+        if other.other is not None:
+            mine.other = _merged(mine.other, other.other, rule.numeric)
+        while len(mine.cells) > rules.max_tags_per_group:
+            cells.spill_lightest(mine, rule.numeric)
+    for bucket, ids in more.seen.items():
+        mine_ids = profile.seen.get(bucket, set())
+        profile.seen[bucket] = _as_set(mine_ids) | _as_set(ids)
+    first_times = [p.first_event_ms for p in (profile, more) if p.n]
+    profile.first_event_ms = min(first_times, default=0)
+    profile.last_event_ms = max(profile.last_event_ms, more.last_event_ms)
+    profile.due_ms = max(profile.due_ms, more.due_ms)
+    profile.dedup_floor = max(profile.dedup_floor, more.dedup_floor)
+    profile.generation = max(profile.generation, more.generation)
+    profile.n += more.n
+    return profile
+
+
+def _merged(mine: list[float] | None, cell: list[float], numeric: bool) -> list[float]:
+    if mine is None:
+        return list(cell)
+    if numeric:
+        weighted_welford.merge(mine, cell)
+    else:
+        mine[0] += cell[0]
+        mine[1] = max(mine[1], cell[1])
+    return mine
+
+
+def _as_set(ids: set[int] | bytes) -> set[int]:
+    return unpack_ids(ids) if isinstance(ids, bytes) else ids
