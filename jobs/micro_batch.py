@@ -122,8 +122,10 @@ def keyed_by_shard(stream: DataStream) -> KeyedStream:
     `DataStream.key_by` would carry every batch through Python once more, only to put its key beside it; the query above
     has put it there, in the very shape ``Row(key, value)`` that PyFlink's keyed operators read.
     """
-    selector = get_gateway().jvm.org.apache.flink.streaming.api.utils.KeyByKeySelector()
-    keyed = stream._j_data_stream.keyBy(selector, Types.INT().get_java_type_info())
+    # The planner's own type description is not one that PyFlink's operators accept; this says the same of the rows.
+    stream._j_data_stream.getTransformation().setOutputType(Types.ROW([Types.INT(), BATCH_TYPE]).get_java_type_info())
+    selector = get_gateway().jvm.KeyByKeySelector()
+    keyed = stream._j_data_stream.keyBy(selector, Types.ROW([Types.INT()]).get_java_type_info())
     return KeyedStream(keyed, BATCH_TYPE, stream)
 
 

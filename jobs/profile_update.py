@@ -96,7 +96,11 @@ def main(arguments: list[str]) -> None:
     settings = Settings.on_worker(_text(chosen.settings))
     run = msgspec.json.decode(_text(chosen.run), type=Run)
     environment = make_environment(
-        settings, [Path(jar) for jar in chosen.jar], local=chosen.local, rest_port=chosen.rest_port, restore=chosen.restore
+        settings,
+        [Path(jar) for jar in chosen.jar],
+        local=chosen.local,
+        rest_port=chosen.rest_port,
+        restore=chosen.restore,
     )
     build(
         environment,

@@ -52,28 +52,44 @@ class Settings(BaseSettings):
     execution_mode: Literal["thread", "process"] = Field(
         "thread", description="thread mode was measured about 1.6 times as fast; savepoints don't move between modes"
     )
-    parallelism: int = Field(1, ge=1, description="thread mode shares one interpreter lock per TaskManager: add TaskManagers")
+    parallelism: int = Field(
+        1, ge=1, description="thread mode shares one interpreter lock per TaskManager: add TaskManagers"
+    )
     shards: int = Field(
-        32, ge=1, le=32_767, description="units of batching and rescaling, tens per slot; fixed for the life of a job's state"
+        32,
+        ge=1,
+        le=32_767,
+        description="units of batching and rescaling, tens per slot; fixed for the life of a job's state",
     )
     window_ms: int = Field(
         200, ge=1, description="micro-batch window: latency when idle; longer windows make bigger, cheaper batches"
     )
-    history_window_ms: int = Field(1_000, ge=1, description="ClickHouse wants about one insert a second, not many small ones")
+    history_window_ms: int = Field(
+        1_000, ge=1, description="ClickHouse wants about one insert a second, not many small ones"
+    )
     history_writers: int = Field(1, ge=1, le=64, description="parallel writers to ClickHouse")
-    checkpoint_interval_s: float = Field(10.0, gt=0, description="replayed after a failure at most this much; 10-30 s is usual")
-    checkpoint_timeout_s: float = Field(60.0, gt=0, description="the only watchdog for a hung worker, so not the default 600")
+    checkpoint_interval_s: float = Field(
+        10.0, gt=0, description="replayed after a failure at most this much; 10-30 s is usual"
+    )
+    checkpoint_timeout_s: float = Field(
+        60.0, gt=0, description="the only watchdog for a hung worker, so not the default 600"
+    )
     state_backend: Literal["rocksdb", "hashmap"] = Field(
-        "rocksdb", description="state may outgrow memory and checkpoints are incremental; hashmap is faster while all fits"
+        "rocksdb",
+        description="state may outgrow memory and checkpoints are incremental; hashmap is faster while all fits",
     )
     checkpoint_dir: str = Field(
         "", description="URI of retained checkpoints and savepoints; empty: data_dir/checkpoints"
     )
     max_parallelism: int = Field(128, ge=1, le=32_768, description="key groups; fixed for the life of a job's state")
-    restart_attempts: int = Field(10, ge=0, description="restarts before the job fails for good: a bug must not loop for ever")
+    restart_attempts: int = Field(
+        10, ge=0, description="restarts before the job fails for good: a bug must not loop for ever"
+    )
     restart_delay_s: float = Field(2.0, ge=0, description="pause before a restart, so that a store can come back")
     buffer_timeout_ms: int = Field(
-        5, ge=0, description="network buffers leave at least this often: 5 ms cut p99 from 1,550 to 245 ms in the design's runs"
+        5,
+        ge=0,
+        description="network buffers leave at least this often: 5 ms cut p99 from 1,550 to 245 ms in the design's runs",
     )
     cached_profiles: int = Field(
         50_000, ge=0, description="decoded profiles kept per operator instance, saving a state read and a decode each"
@@ -91,7 +107,7 @@ class Settings(BaseSettings):
 
     # Profile
     half_life_days: dict[str, float] = Field(
-        default_factory=dict, description="half-life per tag group where the group's own does not fit, e.g. {\"app\": 3}"
+        default_factory=dict, description='half-life per tag group where the group\'s own does not fit, e.g. {"app": 3}'
     )
     max_tags_per_group: int = Field(
         256, ge=1, description="tags kept apart per group and user; Redis keeps a hash compact up to 512 fields"
@@ -100,20 +116,30 @@ class Settings(BaseSettings):
     future_tolerance_minutes: float = Field(
         60.0, ge=0, description="a record dated later than this is a broken clock and would shift the user's whole past"
     )
-    min_event_time_ms: int = Field(946_684_800_000, description="2000-01-01: earlier event times are broken units or clocks")
+    min_event_time_ms: int = Field(
+        946_684_800_000, description="2000-01-01: earlier event times are broken units or clocks"
+    )
     dedup_bucket_minutes: int = Field(60, ge=1, description="ids are remembered and forgotten in buckets of event time")
     dedup_horizon_hours: int = Field(
-        48, ge=1, description="repeats are recognised this far back from a user's newest event; older events are rejected"
+        48,
+        ge=1,
+        description="repeats are recognised this far back from a user's newest event; older events are rejected",
     )
     dedup_max_ids: int = Field(4_096, ge=1, description="bounds the state of a very busy user, shortening the horizon")
-    max_events_per_bucket: int = Field(65_536, ge=1, description="beyond this a user is a flood, and is rejected as such")
+    max_events_per_bucket: int = Field(
+        65_536, ge=1, description="beyond this a user is a flood, and is rejected as such"
+    )
 
     # Sinks
     hot_retention_days: float = Field(
-        30.0, gt=0, description="a hot profile's version guard must outlive any replay; also keeps replays of old logs readable"
+        30.0,
+        gt=0,
+        description="a hot profile's version guard must outlive any replay; also keeps replays of old logs readable",
     )
     sink_timeout_s: float = Field(10.0, gt=0, description="one network operation of a sink")
-    sink_give_up_s: float = Field(60.0, gt=0, description="a sink retries this long, holding the stream back, then fails the job")
+    sink_give_up_s: float = Field(
+        60.0, gt=0, description="a sink retries this long, holding the stream back, then fails the job"
+    )
 
     @classmethod
     def settings_customise_sources(
@@ -154,7 +180,9 @@ class Settings(BaseSettings):
             raise ValueError(msg)
         return Rules(
             groups={
-                name: GroupRule(half_life_ms(self.half_life_days.get(name, group.half_life_days)), group.kind == "numeric")
+                name: GroupRule(
+                    half_life_ms(self.half_life_days.get(name, group.half_life_days)), group.kind == "numeric"
+                )
                 for name, group in groups.items()
             },
             max_tags_per_group=self.max_tags_per_group,

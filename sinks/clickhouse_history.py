@@ -83,9 +83,14 @@ class ClickHouseHistorySink:
         refused = self._write_evidence(batches)
         dead = [letter for batch in batches for letter in batch.dead_letters]
         if refused:
-            dead += [DeadLetter(feed, "tag_evidence", 0, event_id, Reason.HISTORY_REFUSED) for feed, event_id in refused]
+            dead += [
+                DeadLetter(feed, "tag_evidence", 0, event_id, Reason.HISTORY_REFUSED) for feed, event_id in refused
+            ]
         if dead:
-            columns = [list(column) for column in zip(*((d.feed, d.log, d.partition, d.offset, d.reason) for d in dead), strict=True)]
+            columns = [
+                list(column)
+                for column in zip(*((d.feed, d.log, d.partition, d.offset, d.reason) for d in dead), strict=True)
+            ]
             self._insert("dead_letters", _DEAD_LETTERS, columns)
         newest: dict[int, ShardCounts] = {b.counts.shard: b.counts for b in batches if b.counts is not None}
         if newest:
@@ -103,7 +108,7 @@ class ClickHouseHistorySink:
         columns: Columns = [
             [user for b in batches for user in b.user],
             [tag for b in batches for tag in b.tag],
-            np.array([ms for b in batches for ms in b.event_time_ms], dtype=np.int64),
+            [ms for b in batches for ms in b.event_time_ms],
             np.array([i for b in batches for i in b.event_id], dtype=np.uint64),
             np.array([v for b in batches for v in b.value], dtype=np.float64),
             [feed for b in batches for feed in b.feed],
@@ -121,7 +126,9 @@ class ClickHouseHistorySink:
             if rows == 1:
                 return [(columns[5][0], int(columns[3][0]))]
             half = rows // 2
-            return self._insert_or_isolate([c[:half] for c in columns]) + self._insert_or_isolate([c[half:] for c in columns])
+            return self._insert_or_isolate([c[:half] for c in columns]) + self._insert_or_isolate(
+                [c[half:] for c in columns]
+            )
         return []
 
     def _insert(self, table: str, types: dict[str, str], columns: Columns) -> None:

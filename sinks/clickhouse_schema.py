@@ -29,9 +29,13 @@ def migrate(client: Client, database: str) -> list[str]:
         parameters=scope,
     )
     applied = dict(
-        client.query("SELECT name, checksum FROM {database:Identifier}.schema_migrations FINAL", parameters=scope).result_rows
+        client.query(
+            "SELECT name, checksum FROM {database:Identifier}.schema_migrations FINAL", parameters=scope
+        ).result_rows
     )
-    files = sorted((f for f in resources.files("schemas.clickhouse").iterdir() if f.name.endswith(".sql")), key=lambda f: f.name)
+    files = sorted(
+        (f for f in resources.files("schemas.clickhouse").iterdir() if f.name.endswith(".sql")), key=lambda f: f.name
+    )
     unknown = sorted(set(applied) - {f.name for f in files})
     if unknown:
         msg = f"database {database} holds migrations this build does not know: {unknown}; run the newer build"

@@ -53,7 +53,10 @@ def spool(
     folder.mkdir(parents=True, exist_ok=True)
     records = 0
     with ExitStack() as stack:
-        out = [stack.enter_context(gzip.open(folder / f"lane-{lane:03d}.json.gz", "wb", compresslevel=1)) for lane in range(lanes)]
+        out = [
+            stack.enter_context(gzip.open(folder / f"lane-{lane:03d}.json.gz", "wb", compresslevel=1))
+            for lane in range(lanes)
+        ]
         waiting: list[list[bytes]] = [[] for _ in out]
         for index, file in enumerate(files):
             base = pack_position(feed_number, index, 0)

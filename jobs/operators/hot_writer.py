@@ -20,7 +20,10 @@ class HotWriter(MapFunction):  # type: ignore[misc]
         """Connect with the worker's own secrets and load the server-side function."""
         settings = Settings.on_worker(self._public_settings)
         self._sink = RedisHotSink(
-            settings.redis_url.get_secret_value(), settings.redis_key_prefix, settings.sink_timeout_s, settings.sink_give_up_s
+            settings.redis_url.get_secret_value(),
+            settings.redis_key_prefix,
+            settings.sink_timeout_s,
+            settings.sink_give_up_s,
         )
         self._sink.open({name: rule.half_life_ms for name, rule in settings.rules(GROUPS).groups.items()})
         metrics = runtime_context.get_metrics_group()

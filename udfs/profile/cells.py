@@ -8,9 +8,7 @@ from udfs.profile.decay import landmark_of, scale_at, shift
 from udfs.profile.weighted_welford import merge, observe, shift_cell
 
 
-def add(
-    group: GroupState, rule: GroupRule, tag: str, value: float, event_time_ms: int, max_tags: int
-) -> list[float]:
+def add(group: GroupState, rule: GroupRule, tag: str, value: float, event_time_ms: int, max_tags: int) -> list[float]:
     """Fold one piece of evidence into the group and return the tag's cell, which may be the "other" cell.
 
     Guarantee: the total of the group, "other" included, is exact in any order of arrival. Tags kept apart are exact as

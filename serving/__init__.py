@@ -1,0 +1,1 @@
+"""The readers: hot profiles from Redis, history from ClickHouse."""
