@@ -14,7 +14,7 @@ from pyflink.datastream.state import MapStateDescriptor, ValueStateDescriptor
 from schemas import state
 from schemas.events import Event
 from schemas.outputs import DeadLetter, HistoryBatch, HotProfile, ShardCounts, pack, unpack_counts
-from schemas.position import unpack_position
+from schemas.position import FEED_SHIFT, unpack_position
 from schemas.reasons import Reason, Rejected
 from schemas.run import Run
 from schemas.settings import Settings
@@ -61,7 +61,6 @@ class ProfileOperator(KeyedProcessFunction):  # type: ignore[misc]
         self._counts = runtime_context.get_state(ValueStateDescriptor("counts", Types.PICKLED_BYTE_ARRAY()))
         metrics = runtime_context.get_metrics_group()
         self._metrics = {name: metrics.counter(name) for name in ("events_in", "folded", "duplicates", "rejected")}
-        self._tag_names: dict[tuple[str, str], str] = {}
 
     def process_element(self, value: Row, ctx: KeyedProcessFunction.Context) -> Iterator[Any]:
         """Fold one batch."""
@@ -116,7 +115,7 @@ class ProfileOperator(KeyedProcessFunction):  # type: ignore[misc]
                     raise Rejected(Reason.VALUE_MISSING)
                 if len(record) > self._max_record_bytes:
                     raise Rejected(Reason.RECORD_TOO_LARGE)
-                event = feeds[position >> 56].decode(key or b"", record)
+                event = feeds[position >> FEED_SHIFT].decode(key or b"", record)
             except Rejected as rejected:
                 self._reject(rejected.reason, position, history, counts)
                 continue
@@ -159,18 +158,14 @@ class ProfileOperator(KeyedProcessFunction):  # type: ignore[misc]
         return changed
 
     def _record(self, user: str, event: Event, position: int, folded: Folded, history: HistoryBatch) -> None:
-        names = self._tag_names
-        feed = self._feeds[position >> 56].name
-        for group, tag, value in folded.evidence:
-            name = names.get((group, tag))
-            if name is None:
-                name = names[group, tag] = f"{group}:{tag}"
-            history.feed.append(feed)
-            history.user.append(user)
-            history.tag.append(name)
-            history.event_time_ms.append(event.event_time_ms)
-            history.event_id.append(event.event_id)
-            history.value.append(value)
+        evidence = folded.evidence
+        rows = len(evidence)
+        history.feed += [self._feeds[position >> FEED_SHIFT].name] * rows
+        history.user += [user] * rows
+        history.tag += [f"{group}:{tag}" for group, tag, _ in evidence]
+        history.event_time_ms += [event.event_time_ms] * rows
+        history.event_id += [event.event_id] * rows
+        history.value += [value for _, _, value in evidence]
 
     def _reject(self, reason: Reason, position: int, history: HistoryBatch, counts: ShardCounts) -> None:
         feed_number, partition, offset = unpack_position(position)

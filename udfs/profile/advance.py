@@ -6,6 +6,7 @@ The Flink operator, the back-test of a rule, the rebuild from history and "why d
 
 from __future__ import annotations
 
+from math import log2
 from typing import NamedTuple
 
 from schemas.events import Event
@@ -13,7 +14,7 @@ from schemas.reasons import Reason
 from schemas.rules import Rules
 from schemas.state import GroupState, Profile
 from udfs.profile import cells, horizon
-from udfs.profile.decay import expires_at_ms, landmark_of
+from udfs.profile.horizon import NEW, Seen
 from udfs.tags import Evidence, evidence_of
 
 
@@ -34,8 +35,11 @@ class Refused(NamedTuple):
 
 
 DUPLICATE = Duplicate()
-_TOO_OLD = Refused(Reason.LATE_BEYOND_HORIZON)
-_TOO_MANY = Refused(Reason.USER_FLOOD)
+_NOT_NEW = {
+    Seen.REPEAT: DUPLICATE,
+    Seen.TOO_OLD: Refused(Reason.LATE_BEYOND_HORIZON),
+    Seen.TOO_MANY: Refused(Reason.USER_FLOOD),
+}
 _IN_FUTURE = Refused(Reason.TIME_IN_FUTURE)
 _TOO_EARLY = Refused(Reason.TIME_BEFORE_MINIMUM)
 
@@ -73,27 +77,30 @@ def advance(profile: Profile, event: Event, rules: Rules, now_ms: int) -> tuple[
     if event_time_ms < rules.min_event_time_ms:
         return profile, _TOO_EARLY, profile.due_ms
     seen = horizon.admit(profile, event.event_id, event_time_ms, rules)
-    if seen:
-        output = DUPLICATE if seen is horizon.Seen.REPEAT else _TOO_OLD if seen is horizon.Seen.TOO_OLD else _TOO_MANY
-        return profile, output, profile.due_ms
+    if seen is not NEW:
+        return profile, _NOT_NEW[seen], profile.due_ms
 
     evidence = evidence_of(event)
     groups = profile.groups
-    due_ms = float(profile.due_ms)
+    floor = rules.weight_floor
+    due_ms: float = profile.due_ms
     for name, tag, value in evidence:
         rule = rules.groups[name]
+        half_life_ms = rule.half_life_ms
         group = groups.get(name)
         if group is None:
-            half_life_ms = rule.half_life_ms
-            group = groups[name] = GroupState(landmark_of(event_time_ms, half_life_ms), half_life_ms, {})
-        cell = cells.add(group, rule, tag, value, event_time_ms, rules.max_tags_per_group)
-        expires_ms = expires_at_ms(cell[0], rule.half_life_ms, group.landmark, rules.weight_floor)
-        if expires_ms > due_ms:
-            due_ms = expires_ms
+            group = groups[name] = GroupState(event_time_ms // half_life_ms, half_life_ms, {})
+        elif group.half_life_ms != half_life_ms:
+            cells.change_half_life(group, rule, profile.last_event_ms)
+        scaled = cells.add(group, rule, tag, value, event_time_ms, rules.max_tags_per_group)[0]
+        if scaled > 0.0:
+            expires_ms = half_life_ms * (group.landmark + log2(scaled / floor))  # decay.expires_at_ms, written out
+            if expires_ms > due_ms:
+                due_ms = expires_ms
     profile.due_ms = int(due_ms)
-    if profile.n == 0 or event_time_ms < profile.first_event_ms:
-        profile.first_event_ms = event_time_ms
     if event_time_ms > profile.last_event_ms:
         profile.last_event_ms = event_time_ms
+    if profile.n == 0 or event_time_ms < profile.first_event_ms:
+        profile.first_event_ms = event_time_ms
     profile.n += 1
     return profile, Folded(evidence), profile.due_ms

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from math import exp2
+
 from schemas.rules import GroupRule
 from schemas.state import GroupState
-from udfs.profile.decay import landmark_of, scale_at, shift
+from udfs.profile.decay import landmark_of, scale_at, shift, weight_at
 from udfs.profile.weighted_welford import merge, observe, shift_cell
 
 
@@ -14,25 +16,29 @@ def add(group: GroupState, rule: GroupRule, tag: str, value: float, event_time_m
     Guarantee: the total of the group, "other" included, is exact in any order of arrival. Tags kept apart are exact as
     long as the cap was never reached; after that each is too low by at most the weight of "other".
     """
-    half_life_ms = rule.half_life_ms
-    landmark = landmark_of(event_time_ms, half_life_ms)
-    if landmark > group.landmark:
-        shift_to(group, rule.numeric, landmark)
-    scale = scale_at(event_time_ms, half_life_ms, group.landmark)
+    # decay.scale_at and decay.landmark_of, written out: this runs several times per event
+    whole, rest_ms = divmod(event_time_ms, rule.half_life_ms)
+    if whole > group.landmark:
+        shift_to(group, rule.numeric, whole)
+    scale = exp2(whole - group.landmark + rest_ms / rule.half_life_ms)
     cells = group.cells
     cell = cells.get(tag)
     if cell is None:
         cell = cells[tag] = [0.0, 0.0, 0.0, 0.0] if rule.numeric else [0.0, 0.0]
+        if rule.numeric:
+            observe(cell, value, scale)
+        else:
+            cell[0] = value * scale
+        cell[-1] = event_time_ms
+        if len(cells) > max_tags and spill_lightest(group, rule.numeric) == tag and group.other is not None:
+            return group.other
+        return cell
     if rule.numeric:
         observe(cell, value, scale)
     else:
         cell[0] += value * scale
     if event_time_ms > cell[-1]:
         cell[-1] = event_time_ms
-    if len(cells) > max_tags:
-        evicted = spill_lightest(group, rule.numeric)
-        if evicted == tag and group.other is not None:
-            return group.other
     return cell
 
 
@@ -49,6 +55,21 @@ def shift_to(group: GroupState, numeric: bool, landmark: int) -> None:
     else:
         for cell in every:
             cell[0] = shift(cell[0], half_lives)
+
+
+def change_half_life(group: GroupState, rule: GroupRule, at_ms: int) -> None:
+    """Convert the group to another half-life: weights stay what they are at `at_ms` and decay anew from then on.
+
+    A decayed sum does not hold the times of its terms, so the past can't be re-weighted; history can (rebuild).
+    """
+    landmark = landmark_of(at_ms, rule.half_life_ms)
+    factor = weight_at(1.0, at_ms, group.half_life_ms, group.landmark) * scale_at(at_ms, rule.half_life_ms, landmark)
+    for cell in [*group.cells.values(), *([group.other] if group.other is not None else [])]:
+        cell[0] *= factor
+        if rule.numeric:
+            cell[2] *= factor
+    group.landmark = landmark
+    group.half_life_ms = rule.half_life_ms
 
 
 def spill_lightest(group: GroupState, numeric: bool) -> str:

@@ -22,10 +22,11 @@ _GONE_HALF_LIVES = 2_200
 def scale_at(event_time_ms: int, half_life_ms: int, landmark: int) -> float:
     """Factor 2**(t/h - N) of evidence at `event_time_ms`; integer arithmetic keeps it exact but for one rounding.
 
-    The landmark must not lie before the event by more than one half-life: shift first, then scale.
+    The landmark must not lie before the event by more than one half-life: shift first, then scale. Evidence too old to
+    count underflows to zero.
     """
     whole, rest_ms = divmod(event_time_ms, half_life_ms)
-    return exp2(max(whole - landmark, -_GONE_HALF_LIVES) + rest_ms / half_life_ms)
+    return exp2(whole - landmark + rest_ms / half_life_ms)
 
 
 def landmark_of(event_time_ms: int, half_life_ms: int) -> int:

@@ -22,6 +22,10 @@ class Seen(IntEnum):
     TOO_MANY = 3
 
 
+NEW = Seen.NEW
+_REPEAT = Seen.REPEAT
+
+
 def admit(profile: Profile, event_id: int, event_time_ms: int, rules: Rules) -> Seen:
     """Decide whether an event is new, and remember it if so. Only `Seen.NEW` changes the profile."""
     bucket = event_time_ms // rules.dedup_bucket_ms
@@ -35,25 +39,27 @@ def admit(profile: Profile, event_id: int, event_time_ms: int, rules: Rules) -> 
     elif ids.__class__ is bytes:
         ids = seen[bucket] = unpack_ids(ids)
     if event_id in ids:
-        return Seen.REPEAT
+        return _REPEAT
     if len(ids) >= rules.max_events_per_bucket:
         return Seen.TOO_MANY
     ids.add(event_id)
-    return Seen.NEW
+    return NEW
 
 
-def _forget(profile: Profile, newest_used: int, rules: Rules) -> None:
+def _forget(profile: Profile, opened: int, rules: Rules) -> None:
     """Drop the buckets that fell out of the horizon; called when a bucket is opened, so not once per event."""
     seen = profile.seen
     newest = max(seen)
     floor = max(profile.dedup_floor, newest - rules.dedup_buckets + 1)
-    held = {b: len(ids) if ids.__class__ is set else len(ids) // 8 for b, ids in seen.items()}
-    total = sum(held.values())
-    for bucket in sorted(held):
-        if bucket == newest or (bucket >= floor and total <= rules.dedup_max_ids):
-            break
-        total -= held[bucket]
-        floor = max(floor, bucket + 1)
+    held = sum([len(ids) if ids.__class__ is set else len(ids) >> 3 for ids in seen.values()])
+    if held > rules.dedup_max_ids:
+        for bucket in sorted(seen):
+            if bucket == newest or held <= rules.dedup_max_ids:
+                break
+            ids = seen[bucket]
+            held -= len(ids) if ids.__class__ is set else len(ids) >> 3
+            floor = max(floor, bucket + 1)
     profile.dedup_floor = floor
-    for bucket in [b for b in seen if b < floor and b != newest_used]:
+    # the opened bucket stays even below a new floor: an event is about to be remembered in it
+    for bucket in [b for b in seen if b < floor and b != opened]:
         del seen[bucket]
