@@ -59,19 +59,18 @@ def log_table(table: str, source: FeedInput, bounded: bool, startup: str, kafka_
     }
     with_options = ", ".join(f"{_quoted(name)} = {_quoted(value)}" for name, value in options.items())
     return (
-        f"CREATE TEMPORARY TABLE {table} (k STRING, v BYTES, `partition` INT METADATA VIRTUAL, "
+        f"CREATE TEMPORARY TABLE {table} (k BYTES, v BYTES, `partition` INT METADATA VIRTUAL, "
         f"`offset` BIGINT METADATA VIRTUAL, {_time_columns(bounded)}) WITH ({with_options})"
     )
 
 
 def _records(table: str, number: int, source: FeedInput) -> str:
     """One feed's records as ``(k, v, p, ts)``: the key found by the record or by the feed's key expression."""
-    key = f"COALESCE(NULLIF(k, ''), {FEEDS[source.feed].key_sql})"
     if source.transport == "files":
         # the spool has applied the key expression already
-        return f"SELECT k, v, p, ts FROM {table}"
-    feed_base = number << FEED_SHIFT
-    position = f"{feed_base} + CAST(`partition` AS BIGINT) * {1 << PARTITION_SHIFT} + `offset`"
+        return f"SELECT CAST(k AS BYTES) AS k, v, p, ts FROM {table}"
+    key = f"CASE WHEN CHAR_LENGTH(CAST(k AS STRING)) > 0 THEN k ELSE CAST({FEEDS[source.feed].key_sql} AS BYTES) END"
+    position = f"{number << FEED_SHIFT} + CAST(`partition` AS BIGINT) * {1 << PARTITION_SHIFT} + `offset`"
     return f"SELECT {key} AS k, v, {position} AS p, ts FROM {table}"
 
 
@@ -96,10 +95,10 @@ def shard_batches(
         t_env.execute_sql(log_table(table, source, bounded, startup, kafka_properties))
         selects.append(_records(table, number, source))
     t_env.create_temporary_view("records", t_env.sql_query(" UNION ALL ".join(selects)))
-    shard = f"COALESCE(ABS(MOD(HASH_CODE(k), {shards})), 0)"
+    shard = f"COALESCE(ABS(MOD(HASH_CODE(CAST(k AS STRING)), {shards})), 0)"
     batches = t_env.sql_query(
-        f"SELECT {shard} AS shard, ARRAY_AGG(CAST(COALESCE(k, '') AS BYTES)) AS ks, ARRAY_AGG(v) AS vs, ARRAY_AGG(p) AS ps "
-        f"FROM TABLE(TUMBLE(TABLE records, DESCRIPTOR(ts), {_interval(window_ms)})) "
+        f"SELECT {shard} AS shard, ARRAY_AGG(k) AS ks, ARRAY_AGG(v) AS vs, ARRAY_AGG(p) AS ps FROM "
+        f"TABLE(TUMBLE(TABLE records, DESCRIPTOR(ts), {_interval(window_ms)})) "
         f"GROUP BY {shard}, window_start, window_end"
     )
     t_env.create_temporary_view("batches", batches)
@@ -139,7 +138,7 @@ def lane_batches(t_env: StreamTableEnvironment, packed: DataStream, *, bounded: 
     t_env.create_temporary_view("history", t_env.from_data_stream(packed, schema.build()))
     return t_env.to_data_stream(
         t_env.sql_query(
-            f"SELECT lane, ARRAY_AGG(b) AS bs FROM TABLE(TUMBLE(TABLE history, DESCRIPTOR(ts), {_interval(window_ms)})) "
-            "GROUP BY lane, window_start, window_end"
+            "SELECT lane, ARRAY_AGG(b) AS bs FROM "
+            f"TABLE(TUMBLE(TABLE history, DESCRIPTOR(ts), {_interval(window_ms)})) GROUP BY lane, window_start, window_end"
         )
     )

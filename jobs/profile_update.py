@@ -61,7 +61,7 @@ def build(
         startup=startup,
         kafka_properties=settings.kafka_properties,
         shards=settings.shards,
-        window_ms=settings.window_ms,
+        window_ms=settings.replay_window_ms if run.bounded else settings.window_ms,
     )
     profiles = (  # packed [HotProfile ...]
         keyed_by_shard(before_profiles(batches))

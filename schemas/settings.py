@@ -64,6 +64,11 @@ class Settings(BaseSettings):
     window_ms: int = Field(
         200, ge=1, description="micro-batch window: latency when idle; longer windows make bigger, cheaper batches"
     )
+    replay_window_ms: int = Field(
+        2_000,
+        ge=1,
+        description="the window for input that ends: nobody waits for a replay, and each user is written once a window",
+    )
     history_window_ms: int = Field(
         1_000, ge=1, description="ClickHouse wants about one insert a second, not many small ones"
     )

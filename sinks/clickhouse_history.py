@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from clickhouse_connect.driver.exceptions import ClickHouseError, DatabaseError, OperationalError
+from clickhouse_connect.driver.exceptions import DatabaseError, OperationalError
 from urllib3.exceptions import HTTPError
 
 from schemas.outputs import DeadLetter, HistoryBatch, ShardCounts
@@ -51,7 +51,7 @@ _PASSING_ERRORS = {3, 159, 164, 201, 202, 209, 210, 225, 236, 241, 242, 243, 252
 # A replay of an old log spans many months; each insert must still be one block per partition, not an error.
 _INSERT_SETTINGS = {"async_insert": 0, "max_partitions_per_insert_block": 0}
 
-Columns = list[Sequence[Any]]
+Columns = Sequence[Any]  # columns, each a list or a numpy array
 
 
 class ClickHouseHistorySink:
@@ -155,7 +155,7 @@ def _passing(call: Any) -> Any:
         return call()
     except (OperationalError, HTTPError, OSError) as error:
         raise Transient(type(error).__name__) from None
-    except ClickHouseError as error:
-        if getattr(error, "code", None) in _PASSING_ERRORS:
+    except DatabaseError as error:
+        if error.code in _PASSING_ERRORS:
             raise Transient(f"code {error.code}") from None
         raise

@@ -28,11 +28,10 @@ def migrate(client: Client, database: str) -> list[str]:
         "applied_at DateTime64(3, 'UTC') DEFAULT now64(3)) ENGINE = ReplacingMergeTree(applied_at) ORDER BY name",
         parameters=scope,
     )
-    applied = dict(
-        client.query(
-            "SELECT name, checksum FROM {database:Identifier}.schema_migrations FINAL", parameters=scope
-        ).result_rows
+    recorded = client.query(
+        "SELECT name, checksum FROM {database:Identifier}.schema_migrations FINAL", parameters=scope
     )
+    applied: dict[str, str] = {name: checksum for name, checksum in recorded.result_rows}
     files = sorted(
         (f for f in resources.files("schemas.clickhouse").iterdir() if f.name.endswith(".sql")), key=lambda f: f.name
     )

@@ -103,7 +103,7 @@ class RedisHotSink:
     def _put(self, profiles: Iterable[HotProfile]) -> list[int | Exception]:
         pipeline = self._client.pipeline(transaction=False)
         for profile in profiles:
-            pipeline.execute_command(
+            pipeline.execute_command(  # type: ignore[no-untyped-call]
                 "FCALL",
                 _FUNCTION,
                 2,

@@ -34,16 +34,16 @@ class Refused(NamedTuple):
     reason: Reason
 
 
+Output = Folded | Duplicate | Refused
+
 DUPLICATE = Duplicate()
-_NOT_NEW = {
+_NOT_NEW: dict[Seen, Output] = {
     Seen.REPEAT: DUPLICATE,
     Seen.TOO_OLD: Refused(Reason.LATE_BEYOND_HORIZON),
     Seen.TOO_MANY: Refused(Reason.USER_FLOOD),
 }
 _IN_FUTURE = Refused(Reason.TIME_IN_FUTURE)
 _TOO_EARLY = Refused(Reason.TIME_BEFORE_MINIMUM)
-
-Output = Folded | Duplicate | Refused
 
 
 def advance(profile: Profile, event: Event, rules: Rules, now_ms: int) -> tuple[Profile, Output, int]:

@@ -1,0 +1,534 @@
+"""The command `livetags`."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import redis
+import typer
+from pydantic import SecretStr, ValidationError
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from livetags import ledger, verify_logs
+from livetags.embedded import jars, java, stores, topics
+from livetags.embedded.processes import StoreStartError
+from livetags.inputs import KAFKA_SCHEME, resolve
+from livetags.job_process import JobFailed
+from livetags.progress import ConsoleProgress
+from livetags.runner import JOB, Finished, prepare_stores, run_profile_update
+from livetags.summary import most_changed_tags
+from schemas.reasons import MEANING, Reason
+from schemas.settings import SETTINGS_FILE_VARIABLE, Settings, masked_url
+from serving.history import TagAsOf, profile_as_of
+from serving.hot_tags import HotTags, TagView
+from sinks.retry import SinkGaveUp
+from sources import FEEDS, feeds_named
+
+app = typer.Typer(
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    help="Real-time user profiles on Apache Flink: time-decayed tags, hot in Redis, history in ClickHouse.",
+)
+out = Console()
+err = Console(stderr=True)
+
+SettingsFile = Annotated[
+    Path | None, typer.Option("--settings", help="YAML file of settings; also LIVETAGS_SETTINGS", dir_okay=False)
+]
+SetOption = Annotated[
+    list[str] | None, typer.Option("--set", help="one setting, name=value; lists and maps as JSON; may repeat")
+]
+AsJson = Annotated[bool, typer.Option("--json", help="print JSON, for programs")]
+FeedOption = Annotated[str, typer.Option("--feed", help=f"{', '.join(FEEDS)} or all")]
+
+# Mistakes of the caller and outages: shown as one line and exit code 2, not as a stack.
+EXPECTED = (
+    FileNotFoundError,
+    ValueError,
+    KeyError,
+    stores.StoresDown,
+    ledger.MixedLogs,
+    JobFailed,
+    StoreStartError,
+    topics.TopicError,
+    jars.JarError,
+    java.JavaError,
+    SinkGaveUp,
+    redis.RedisError,
+)
+
+
+def load_settings(file: Path | None, assignments: list[str] | None) -> Settings:
+    """Settings from flags over environment over file.
+
+    Raises
+    ------
+    ValueError
+        Naming the setting and what was expected.
+    """
+    if file is not None:
+        os.environ[SETTINGS_FILE_VARIABLE] = str(file)
+    values: dict[str, Any] = {}
+    for assignment in assignments or []:
+        name, separator, text = assignment.partition("=")
+        if not separator:
+            msg = f"--set expects name=value, got {assignment!r}"
+            raise ValueError(msg)
+        try:
+            values[name] = json.loads(text)
+        except ValueError:
+            values[name] = text
+    try:
+        return Settings(**values)
+    except ValidationError as error:
+        known = ", ".join(sorted(Settings.model_fields))
+        lines = [f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors(include_input=False)]
+        unknown = any(e["type"] == "extra_forbidden" for e in error.errors(include_input=False))
+        msg = "settings refused: " + "; ".join(lines) + (f"\nknown settings: {known}" if unknown else "")
+        raise ValueError(msg) from None
+
+
+@app.command()
+def up(settings: SettingsFile = None, set_: SetOption = None) -> None:
+    """Start the embedded stores: Valkey and ClickHouse on loopback, data in one folder."""
+    chosen = load_settings(settings, set_)
+    with out.status("starting") as status:
+        urls = stores.up(chosen, status.update)
+        prepare_stores(stores.resolved(chosen))
+    out.print(f"Redis       {urls.redis}\nClickHouse  {urls.clickhouse}\ndata        {chosen.data_dir}/")
+
+
+@app.command()
+def down(settings: SettingsFile = None, set_: SetOption = None) -> None:
+    """Stop the embedded stores; their data stays."""
+    stopped = stores.down(load_settings(settings, set_))
+    out.print(f"stopped: {', '.join(stopped)}" if stopped else "nothing was running")
+
+
+@app.command()
+def reset(
+    yes: Annotated[bool, typer.Option("--yes", help="do not ask")] = False,
+    settings: SettingsFile = None,
+    set_: SetOption = None,
+) -> None:
+    """Stop the embedded stores and delete their data, checkpoints and logs. Never touches other servers."""
+    chosen = load_settings(settings, set_)
+    if not yes:
+        typer.confirm(f"delete all embedded data under {chosen.data_dir}/?", abort=True)
+    stores.down(chosen)
+    for name in ("redis", "clickhouse", "checkpoints", "savepoints", "spool", "logs"):
+        shutil.rmtree(chosen.data_dir / name, ignore_errors=True)
+    out.print("embedded data deleted")
+
+
+@app.command()
+def status(as_json: AsJson = False, settings: SettingsFile = None, set_: SetOption = None) -> None:
+    """Show the stores in use, what they hold, and versions."""
+    chosen = load_settings(settings, set_)
+    embedded = {
+        name: {"state": s.state, "pid": s.pid, "uptime_s": s.uptime_s, "rss_bytes": s.rss_bytes}
+        for name, s in stores.status(chosen).items()
+    }
+    report: dict[str, Any] = {"data_dir": str(chosen.data_dir), "embedded": embedded, "versions": _versions()}
+    try:
+        report |= _store_report(stores.resolved(chosen))
+        report["ok"] = True
+    except EXPECTED as error:
+        report |= {"ok": False, "problem": str(error)}
+    if as_json:
+        print(json.dumps(report))
+    else:
+        _show(report)
+    if not report["ok"]:
+        raise typer.Exit(1)
+
+
+@app.command()
+def run(
+    job: Annotated[str, typer.Argument(help=JOB)],
+    feed: FeedOption,
+    input_: Annotated[str, typer.Option("--input", help="file, folder, or kafka://host:port[/topic]")],
+    unbounded: Annotated[
+        bool, typer.Option("--unbounded", help="read a topic for ever; Ctrl-C stops with a savepoint")
+    ] = False,
+    restore: Annotated[str, typer.Option(help="savepoint or retained checkpoint to start from")] = "",
+    startup: Annotated[
+        str, typer.Option(help="where a topic is read from without --restore: earliest-offset or latest-offset")
+    ] = "earliest-offset",
+    parallelism: Annotated[int | None, typer.Option(help="short for --set parallelism=N")] = None,
+    as_json: AsJson = False,
+    settings: SettingsFile = None,
+    set_: SetOption = None,
+) -> None:
+    """Run a job: read a feed, update every profile, write both stores, and account for every record."""
+    if job != JOB:
+        msg = f"unknown job {job!r}: expected {JOB}"
+        raise ValueError(msg)
+    assignments = [*(set_ or []), *([f"parallelism={parallelism}"] if parallelism is not None else [])]
+    inputs = resolve(feed, input_)
+    if unbounded and not input_.startswith(KAFKA_SCHEME):
+        msg = f"--unbounded reads a topic, got the input {input_}: files end"
+        raise ValueError(msg)
+    chosen = _with_stores(load_settings(settings, assignments))
+    stop_asked = False
+
+    def ask_to_stop(*_: object) -> None:
+        nonlocal stop_asked
+        stop_asked = True
+
+    if unbounded:
+        signal.signal(signal.SIGINT, ask_to_stop)
+        signal.signal(signal.SIGTERM, ask_to_stop)
+        err.print("reading for ever; Ctrl-C stops with a savepoint")
+    with ConsoleProgress(err) as progress:
+        finished = run_profile_update(
+            chosen,
+            inputs,
+            progress,
+            bounded=not unbounded,
+            restore=restore,
+            startup=startup,
+            interrupted=lambda: stop_asked,
+        )
+    if as_json:
+        print(json.dumps(_finished_json(finished)))
+    else:
+        _show_finished(chosen, finished)
+    if not finished.totals.balanced:
+        err.print("[red]events in differ from folded + duplicates + rejected: a defect, please report it")
+        raise typer.Exit(1)
+
+
+@app.command()
+def tags(
+    user: Annotated[str, typer.Argument(help="subscriber's id")],
+    at: Annotated[
+        str, typer.Option("--at", help="ISO 8601 time (UTC unless it says otherwise), or now; default: newest event")
+    ] = "",
+    as_json: AsJson = False,
+    settings: SettingsFile = None,
+    set_: SetOption = None,
+) -> None:
+    """Show one user's profile: hot from Redis, or as of a time from ClickHouse."""
+    chosen = stores.resolved(load_settings(settings, set_))
+    if at and at != "now":
+        at_ms = _time_ms(at)
+        client = prepare_stores(chosen)
+        found = profile_as_of(client, chosen.clickhouse_database, user, at_ms, chosen.weight_floor)
+        views: list[TagView | TagAsOf] = list(found.values())
+        as_of_ms, origin = at_ms, "ClickHouse"
+    else:
+        view = HotTags(_redis(chosen), chosen.redis_key_prefix).read(user)
+        if view is not None and at == "now":
+            view = view.at(int(datetime.now(UTC).timestamp() * 1000))
+        views = list(view.tags) if view is not None else []
+        as_of_ms, origin = (view.as_of_ms if view is not None else 0), "Redis"
+    if as_json:
+        print(json.dumps({"user": user, "as_of_ms": as_of_ms, "from": origin, "tags": [_tag_json(t) for t in views]}))
+    elif views:
+        out.print(_tag_table(f"user {user}, as of {_when(as_of_ms)}, from {origin}", views))
+    if not views:
+        err.print(f"no profile of that user in {origin}; `livetags status` says what the stores hold")
+        raise typer.Exit(1)
+
+
+@app.command()
+def rejects(
+    feed: Annotated[str, typer.Option("--feed", help="only this feed")] = "",
+    last: Annotated[int, typer.Option("--last", help="how many of the newest to list")] = 10,
+    as_json: AsJson = False,
+    settings: SettingsFile = None,
+    set_: SetOption = None,
+) -> None:
+    """Show the records that could not be used: counts by reason, and where the newest are. Never what they said."""
+    chosen = stores.resolved(load_settings(settings, set_))
+    client = prepare_stores(chosen)
+    scope = {"database": chosen.clickhouse_database, "feed": feed, "last": last}
+    only = " WHERE feed = {feed:String}" if feed else ""
+    counts = client.query(
+        "SELECT feed, reason, count() FROM {database:Identifier}.dead_letters FINAL"
+        + only
+        + " GROUP BY feed, reason ORDER BY 3 DESC, 1, 2",
+        parameters=scope,
+    ).result_rows
+    newest = client.query(
+        "SELECT feed, reason, log, partition, offset, rejected_at FROM {database:Identifier}.dead_letters FINAL"
+        + only
+        + " ORDER BY rejected_at DESC, feed, log, partition, offset LIMIT {last:UInt32}",
+        parameters=scope,
+    ).result_rows
+    if as_json:
+        listed = [
+            {"feed": f, "reason": r, "log": g, "partition": p, "offset": o, "rejected_at": t.isoformat()}
+            for f, r, g, p, o, t in newest
+        ]
+        counted = [{"feed": f, "reason": r, "records": n} for f, r, n in counts]
+        print(json.dumps({"total": sum(n for *_, n in counts), "counts": counted, "newest": listed}))
+        return
+    if not counts:
+        out.print("no dead letters")
+        return
+    table = Table("feed", "reason", "records", "meaning", title="dead letters")
+    for name, reason, records in counts:
+        table.add_row(name, reason, f"{records:,}", MEANING.get(Reason(reason), ""))
+    out.print(table)
+    table = Table("feed", "reason", "log", "partition", "offset", title=f"the newest {len(newest)}")
+    for name, reason, log, partition, offset, _ in newest:
+        table.add_row(name, reason, log, str(partition), str(offset))
+    out.print(table)
+
+
+@app.command()
+def verify(
+    feed: Annotated[str, typer.Option("--feed", help="with --input: verify against this log")] = "",
+    input_: Annotated[str, typer.Option("--input", help="the log; default: every input in the ledger of runs")] = "",
+    as_json: AsJson = False,
+    settings: SettingsFile = None,
+    set_: SetOption = None,
+) -> None:
+    """Recompute every profile from the full log, the slow obvious way, and compare both stores with it."""
+    chosen = stores.resolved(load_settings(settings, set_))
+    client = prepare_stores(chosen)
+    given = resolve(feed or "all", input_) if input_ else None
+    with ConsoleProgress(err) as progress:
+        verdict = verify_logs.verify_against_logs(chosen, client, _redis(chosen), given, progress)
+    if as_json:
+        print(json.dumps(verdict.to_json()))
+    else:
+        for line in verdict.lines():
+            out.print(escape(line), highlight=False)
+    if not verdict.ok:
+        raise typer.Exit(1)
+
+
+@app.command()
+def sample(
+    feed: Annotated[str, typer.Argument(help=f"{' or '.join(FEEDS)}")],
+    to: Annotated[str, typer.Option("--out", help="file to write, or kafka://host:port[/topic]")],
+    events: Annotated[int | None, typer.Option(help="how many; default: the feed's natural size")] = None,
+    seed: Annotated[int, typer.Option(help="seed of generated feeds")] = 0,
+    unkeyed: Annotated[bool, typer.Option("--unkeyed", help="publish without record keys")] = False,
+) -> None:
+    """Write sample records of a feed to a file or a topic."""
+    from livetags.sampling import write_file, write_topic
+
+    chosen = feeds_named(feed)[0] if feed != "all" else None
+    if chosen is None:
+        msg = f"sample writes one feed at a time: expected one of {', '.join(FEEDS)}"
+        raise ValueError(msg)
+    count = chosen.sample_events if events is None else events
+    with ConsoleProgress(err) as progress:
+        progress.step(f"writing {chosen.name}")
+        done = (
+            write_topic(chosen, to, count, seed, not unkeyed, progress)
+            if to.startswith(KAFKA_SCHEME)
+            else write_file(chosen, Path(to), count, seed, progress)
+        )
+    out.print(f"{done:,} records of {chosen.name} in {to}")
+
+
+@app.command(name="settings")
+def settings_(as_json: AsJson = False, settings: SettingsFile = None, set_: SetOption = None) -> None:
+    """Print the effective settings, each with its reason; secrets are masked."""
+    chosen = load_settings(settings, set_)
+    values = chosen.masked()
+    if as_json:
+        print(json.dumps({n: {"value": v, "reason": Settings.model_fields[n].description} for n, v in values.items()}))
+        return
+    table = Table("setting", "value", "reason", show_lines=False)
+    for name, value in values.items():
+        changed = value != _default(name)
+        shown = escape(json.dumps(value) if isinstance(value, dict) else str(value))
+        table.add_row(name, f"[bold]{shown}[/bold]" if changed else shown, Settings.model_fields[name].description)
+    out.print(table)
+    out.print("bold: not the default. Set by --set name=value, LIVETAGS_<NAME>, or a YAML file named by --settings")
+
+
+def main() -> None:
+    """Entry point: expected failures are one line on standard error and exit code 2."""
+    try:
+        app()
+    except EXPECTED as error:
+        text = error.args[0] if isinstance(error, KeyError) and error.args else str(error)
+        err.print(f"[red]livetags:[/red] {escape(str(text))}", highlight=False)
+        sys.exit(2)
+
+
+def _with_stores(chosen: Settings) -> Settings:
+    """Settings with real URLs; starts the embedded stores when they are wanted and down."""
+    try:
+        return stores.resolved(chosen)
+    except stores.StoresDown:
+        with err.status("starting the embedded stores") as shown:
+            stores.up(chosen, shown.update)
+        return stores.resolved(chosen)
+
+
+def _redis(chosen: Settings) -> redis.Redis:
+    return redis.Redis.from_url(chosen.redis_url.get_secret_value(), socket_timeout=chosen.sink_timeout_s)
+
+
+def _versions() -> dict[str, str]:
+    from importlib.metadata import version
+
+    return {name: version(name) for name in ("livetags", "apache-flink", "clickhouse-connect", "redis", "protobuf")}
+
+
+def _store_report(chosen: Settings) -> dict[str, Any]:
+    client = prepare_stores(chosen)
+    hot = _redis(chosen)
+    server: Any = hot.info("server")
+    memory: Any = hot.info("memory")
+    database = chosen.clickhouse_database
+    known = ledger.runs(client, database)
+    scope = {"database": database}
+    evidence = client.query("SELECT count() FROM {database:Identifier}.tag_evidence", parameters=scope).result_rows
+    dead = client.query("SELECT count() FROM {database:Identifier}.dead_letters FINAL", parameters=scope).result_rows
+    last = ledger.totals(client, database, known[-1].run_id) if known else ledger.Totals()
+    return {
+        "redis": {
+            "url": masked_url(chosen.redis_url.get_secret_value()),
+            "version": server.get("valkey_version") or server["redis_version"],
+            "keys": hot.dbsize(),
+            "used_memory_bytes": memory["used_memory"],
+        },
+        "clickhouse": {
+            "url": masked_url(chosen.clickhouse_url.get_secret_value()),
+            "version": client.server_version,
+            "database": database,
+            "evidence_rows": evidence[0][0],
+            "dead_letters": dead[0][0],
+        },
+        "runs": [
+            {"run_id": r.run_id, "status": r.status, "inputs": r.inputs, "started_at": r.started_at.isoformat()}
+            for r in known
+        ],
+        "last_run": _totals_json(last),
+    }
+
+
+def _totals_json(totals: ledger.Totals) -> dict[str, Any]:
+    return {
+        "events_in": totals.events_in,
+        "folded": totals.folded,
+        "duplicates": totals.duplicates,
+        "rejected": totals.rejected,
+        "profiles": totals.users,
+        "state_bytes_per_user": round(totals.state_bytes / totals.users) if totals.users else 0,
+    }
+
+
+def _finished_json(finished: Finished) -> dict[str, Any]:
+    return {
+        "run_id": finished.run_id,
+        "status": finished.status,
+        "savepoint": finished.savepoint,
+        "start_up_s": round(finished.start_up_s, 2),
+        "streaming_s": round(finished.streaming_s, 2),
+        "events_per_s": round(finished.events_per_s),
+        **_totals_json(finished.totals),
+    }
+
+
+def _show(report: dict[str, Any]) -> None:
+    for name, process in report["embedded"].items():
+        detail = f"pid {process['pid']}, {process['rss_bytes'] / 1e6:.0f} MB" if process["state"] == "running" else ""
+        out.print(f"embedded {name:<11} {process['state']} {detail}")
+    if not report["ok"]:
+        out.print(f"[red]{escape(report['problem'])}")
+        return
+    hot, history = report["redis"], report["clickhouse"]
+    out.print(f"Redis       {hot['url']}  version {hot['version']}, {hot['keys']:,} keys")
+    out.print(
+        f"ClickHouse  {history['url']}  version {history['version']}, database {history['database']}, "
+        f"{history['evidence_rows']:,} rows of evidence, {history['dead_letters']:,} dead letters"
+    )
+    for entry in report["runs"][-5:]:
+        inputs = ", ".join(f"{i['feed']}: {i['input']}" for i in entry["inputs"])
+        out.print(f"run {entry['run_id']}  {entry['status']}  {escape(inputs)}")
+    out.print("versions    " + ", ".join(f"{name} {version}" for name, version in report["versions"].items()))
+
+
+def _show_finished(chosen: Settings, finished: Finished) -> None:
+    totals = finished.totals
+    rejected = sum(totals.rejected.values())
+    out.print()
+    out.print(
+        f"[bold]{totals.events_in:,} events in[/bold] = {totals.folded:,} folded + {totals.duplicates:,} duplicates "
+        f"+ {rejected:,} rejected"
+    )
+    rate = f"{finished.events_per_s:,.0f} events/s" if finished.streaming_s else "no events"
+    out.print(f"{rate} while streaming ({finished.streaming_s:.1f} s), after {finished.start_up_s:.1f} s of start-up")
+    if totals.users:
+        per_user = totals.state_bytes / totals.users
+        out.print(f"{totals.users:,} profiles, {per_user:,.0f} bytes of state each")
+    for code, records in sorted(totals.rejected.items(), key=lambda item: -item[1]):
+        reason = code.partition("/")[2]
+        out.print(f"  rejected {code}: {records:,} ({MEANING[Reason(reason)]})")
+    if finished.savepoint:
+        out.print(f"savepoint: {finished.savepoint}\ncontinue with --restore {finished.savepoint}")
+    changed = most_changed_tags(prepare_stores(chosen), chosen.clickhouse_database, 5)
+    if changed:
+        table = Table("tag", "a half-life before", "at the newest event", "change", title="five most changed tags")
+        for tag in changed:
+            share = f"{(tag.now - tag.before) / tag.before:+.0%}" if tag.before else "new"
+            table.add_row(escape(tag.tag), f"{tag.before:,.1f} {tag.unit}", f"{tag.now:,.1f} {tag.unit}", share)
+        out.print(table)
+
+
+def _tag_table(title: str, views: list[TagView | TagAsOf]) -> Table:
+    table = Table("tag", "weight", "mean", "deviation", "last evidence", "half-life", title=title)
+    for view in sorted(views, key=lambda v: -abs(v.weight)):
+        table.add_row(
+            escape(view.tag),
+            f"{view.weight:,.4g}",
+            "" if view.mean is None else f"{view.mean:,.4g}",
+            "" if view.std is None else f"{view.std:,.4g}",
+            _when(view.last_evidence_ms),
+            f"{view.half_life_ms / 86_400_000:g} d",
+        )
+    return table
+
+
+def _tag_json(view: TagView | TagAsOf) -> dict[str, Any]:
+    return {
+        "tag": view.tag,
+        "weight": view.weight,
+        "mean": view.mean,
+        "std": view.std,
+        "last_evidence_ms": view.last_evidence_ms,
+        "half_life_ms": view.half_life_ms,
+    }
+
+
+def _time_ms(text: str) -> int:
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        msg = f"--at expects an ISO 8601 time such as 2017-06-30T12:00:00, or now; got {text!r}"
+        raise ValueError(msg) from None
+    return int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1000)
+
+
+def _when(time_ms: float) -> str:
+    return f"{datetime.fromtimestamp(time_ms / 1000, UTC):%Y-%m-%d %H:%M:%S}"
+
+
+def _default(name: str) -> Any:
+    default = Settings.model_fields[name].get_default(call_default_factory=True, validated_data={})
+    if isinstance(default, SecretStr):
+        return default.get_secret_value()
+    return str(default) if isinstance(default, Path) else default
+
+
+if __name__ == "__main__":
+    main()

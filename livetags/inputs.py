@@ -1,0 +1,113 @@
+"""What `--feed` and `--input` say, resolved: which files or topics a run reads."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from schemas.run import FeedInput
+from sources import feeds_named
+from sources.feed import Feed
+from sources.records import input_files
+from sources.spool import spool
+
+KAFKA_SCHEME = "kafka://"
+
+
+@dataclass(frozen=True)
+class Input:
+    """One feed and where its records are: files, or a topic."""
+
+    feed: Feed
+    files: tuple[Path, ...] = ()
+    bootstrap: str = ""
+    topic: str = ""
+
+    @property
+    def name(self) -> str:
+        """The input as a person would write it; also how the ledger of runs tells inputs apart."""
+        if self.bootstrap:
+            return f"{KAFKA_SCHEME}{self.bootstrap}/{self.topic}"
+        return ",".join(str(file.absolute()) for file in self.files)
+
+    def as_feed_input(self, spool_folder: Path | None = None) -> FeedInput:
+        """What the job is given."""
+        if self.bootstrap:
+            return FeedInput(self.feed.name, "kafka", (self.topic,), bootstrap=self.bootstrap)
+        logs = tuple(file.name for file in self.files)
+        return FeedInput(self.feed.name, "files", logs, spool=str(spool_folder.absolute()) if spool_folder else "")
+
+
+def _count_on(on_progress: Callable[[int], None], before: int, records: int) -> None:
+    on_progress(before + records)
+
+
+def resolve(feed_name: str, where: str) -> list[Input]:
+    """Inputs for ``--feed feed_name --input where``.
+
+    Raises
+    ------
+    ValueError, FileNotFoundError, KeyError
+        With a text that says what was expected.
+    """
+    feeds = feeds_named(feed_name)
+    if where.startswith(KAFKA_SCHEME):
+        return _topics(feeds, where)
+    path = Path(where)
+    if path.is_file() and len(feeds) > 1:
+        msg = f"--feed all reads a folder or kafka://host:port, got the file {where}: name its feed with --feed"
+        raise ValueError(msg)
+    found = [(feed, tuple(input_files(feed, path, len(feeds) == 1))) for feed in feeds]
+    inputs = [Input(feed, files) for feed, files in found if files]
+    if not inputs:
+        expected = ", ".join(f"{feed.name}*{feed.file_suffix}" for feed in feeds)
+        msg = f"folder {where} holds no file of any feed: expected {expected}, also with .gz"
+        raise FileNotFoundError(msg)
+    return inputs
+
+
+def _topics(feeds: list[Feed], where: str) -> list[Input]:
+    parts = urlsplit(where)
+    topic = parts.path.strip("/")
+    if not parts.netloc or "/" in topic:
+        msg = f"a Kafka input looks like kafka://host:port[,host:port]/topic, got {where}"
+        raise ValueError(msg)
+    if topic and len(feeds) > 1:
+        msg = f"--feed all reads each feed's own topic: leave the topic out of {where}"
+        raise ValueError(msg)
+    return [Input(feed, bootstrap=parts.netloc, topic=topic or feed.topic) for feed in feeds]
+
+
+def spool_all(
+    inputs: list[Input], folder: Path, lanes: int, max_record_bytes: int, on_progress: Callable[[int], None]
+) -> tuple[tuple[FeedInput, ...], int]:
+    """Make file inputs ready for the engine; returns what the job is given and the number of records."""
+    total = 0
+    resolved = []
+    for number, source in enumerate(inputs):
+        if source.bootstrap:
+            resolved.append(source.as_feed_input())
+            continue
+        target = folder / source.feed.name
+        total += spool(
+            source.feed,
+            number,
+            source.files,
+            target,
+            lanes,
+            max_record_bytes,
+            partial(_count_on, on_progress, total),
+        )
+        resolved.append(source.as_feed_input(target))
+    return tuple(resolved), total
+
+
+def input_named(feed_name: str, name: str) -> Input:
+    """The input that `Input.name` named."""
+    feed = feeds_named(feed_name)[0]
+    if name.startswith(KAFKA_SCHEME):
+        return _topics([feed], name)[0]
+    return Input(feed, tuple(Path(file) for file in name.split(",")))

@@ -1,0 +1,151 @@
+"""The job in a process of its own: started, watched, stopped with a savepoint."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+from urllib.error import URLError
+
+import msgspec
+
+from livetags.embedded import jars, java, processes
+from schemas.run import Run
+from schemas.settings import Settings
+
+_REST_TIMEOUT_S = 5.0
+
+
+class JobFailed(RuntimeError):
+    """The job ended with an error; the text says where its log is and shows the cause."""
+
+
+class JobProcess:
+    """A local Flink running one job in a child process.
+
+    Parameters
+    ----------
+    settings
+        With the stores' real URLs: they travel in the child's environment, not in its arguments.
+    run
+        What to read.
+    restore, startup
+        Savepoint to start from; where a topic is read from without one.
+    """
+
+    def __init__(self, settings: Settings, run: Run, restore: str = "", startup: str = "earliest-offset") -> None:
+        logs = settings.data_dir / "logs"
+        logs.mkdir(parents=True, exist_ok=True)
+        self.log = logs / f"{run.run_id}.log"
+        self._rest = f"http://127.0.0.1:{(rest_port := processes.free_port())}"
+        command = [sys.executable, "-m", "jobs.profile_update", "--local", "--rest-port", str(rest_port)]
+        command += ["--run", msgspec.json.encode(run).decode(), "--settings", settings.public()]
+        command += ["--restore", restore, "--startup", startup]
+        for jar in connector_jars(settings, run):
+            command += ["--jar", str(jar)]
+        self._log_stream = self.log.open("wb")
+        self._process = subprocess.Popen(
+            command,
+            stdout=self._log_stream,
+            stderr=subprocess.STDOUT,
+            stdin=subprocess.DEVNULL,
+            env=job_environment(settings),
+            start_new_session=True,
+        )
+
+    def running(self) -> bool:
+        """Whether the job has not ended yet.
+
+        Raises
+        ------
+        JobFailed
+            When it ended with an error.
+        """
+        code = self._process.poll()
+        if code is None:
+            return True
+        self._log_stream.close()
+        if code != 0:
+            msg = f"the job ended with exit code {code}: {self._cause()}\nwhole log: {self.log}"
+            raise JobFailed(msg)
+        return False
+
+    def savepoint(self, folder: str, timeout_s: float = 120.0) -> str:
+        """Stop the job with a savepoint, without draining; returns the savepoint's path.
+
+        Raises
+        ------
+        JobFailed
+            When no savepoint was made in time; the job goes on.
+        """
+        job = self._get("/jobs")["jobs"][0]["id"]
+        body = json.dumps({"drain": False, "targetDirectory": folder}).encode()
+        headers = {"Content-Type": "application/json"}
+        trigger = self._open(urllib.request.Request(f"{self._rest}/jobs/{job}/stop", body, headers))["request-id"]
+        deadline = time.monotonic() + timeout_s
+        while time.monotonic() < deadline:
+            answer = self._get(f"/jobs/{job}/savepoints/{trigger}")
+            if answer["status"]["id"] == "COMPLETED":
+                operation = answer["operation"]
+                if "location" not in operation:
+                    break
+                self._wait(30.0)
+                return str(operation["location"])
+            time.sleep(0.2)
+        msg = f"no savepoint within {timeout_s:.0f} s; the job goes on. Log: {self.log}"
+        raise JobFailed(msg)
+
+    def kill(self) -> None:
+        """End the child and its JVM at once, as a crash would: only the process group started here."""
+        if self._process.poll() is None:
+            os.killpg(self._process.pid, signal.SIGKILL)
+            self._process.wait(10)
+
+    def _wait(self, timeout_s: float) -> None:
+        try:
+            self._process.wait(timeout_s)
+        except subprocess.TimeoutExpired:
+            self.kill()
+
+    def _get(self, path: str) -> Any:
+        return self._open(urllib.request.Request(self._rest + path))
+
+    def _open(self, request: urllib.request.Request) -> Any:
+        try:
+            with urllib.request.urlopen(request, timeout=_REST_TIMEOUT_S) as answer:
+                return json.load(answer)
+        except URLError as error:
+            msg = f"the local Flink does not answer ({error.reason}); its log: {self.log}"
+            raise JobFailed(msg) from None
+
+    def _cause(self) -> str:
+        """The innermost cause in the log, in a line."""
+        lines = self.log.read_text(errors="replace").splitlines()
+        causes = [line for line in lines if line.startswith("Caused by:")]
+        return (causes or lines or ["no output"])[-1][:500]
+
+
+def job_environment(settings: Settings) -> Mapping[str, str]:
+    """Environment of a job's process: Java, and the secrets a worker reads."""
+    return {
+        **os.environ,
+        "JAVA_HOME": str(java.java_home()),
+        "JVM_ARGS": f"-Xmx{settings.flink_memory_mb}m",
+        "LIVETAGS_REDIS_URL": settings.redis_url.get_secret_value(),
+        "LIVETAGS_CLICKHOUSE_URL": settings.clickhouse_url.get_secret_value(),
+        "LIVETAGS_KAFKA_PROPERTIES": json.dumps(settings.kafka_properties),
+    }
+
+
+def connector_jars(settings: Settings, run: Run) -> list[Path]:
+    """Jars the run needs beside Flink's own."""
+    if not any(source.transport == "kafka" for source in run.inputs):
+        return []
+    return jars.fetch("flink-kafka", settings.data_dir / "jars")

@@ -1,0 +1,99 @@
+"""The ledger of runs, kept in ClickHouse: which logs the stores hold, and the totals of each run."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from clickhouse_connect.driver.client import Client
+
+from livetags.inputs import Input
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """One run as the ledger has it; `inputs` are ``{"feed": name, "input": name}``."""
+
+    run_id: str
+    job: str
+    inputs: list[dict[str, str]]
+    status: str
+    started_at: datetime
+
+
+@dataclass(frozen=True)
+class Totals:
+    """Totals of a run over its shards."""
+
+    events_in: int = 0
+    folded: int = 0
+    duplicates: int = 0
+    rejected: dict[str, int] = field(default_factory=dict)
+    users: int = 0
+    state_bytes: int = 0
+
+    @property
+    def balanced(self) -> bool:
+        """Whether events in = folded + duplicates + rejected."""
+        return self.events_in == self.folded + self.duplicates + sum(self.rejected.values())
+
+
+class MixedLogs(RuntimeError):
+    """The stores hold profiles of another log of the feed, and the run would start from empty state."""
+
+
+def record(client: Client, database: str, run: RunRecord, inputs: list[Input] | None = None) -> None:
+    """Write the run's present status."""
+    listed = run.inputs if inputs is None else [{"feed": i.feed.name, "input": i.name} for i in inputs]
+    client.insert(
+        f"{database}.runs",
+        [[run.run_id, run.job, json.dumps(listed), run.status, run.started_at]],
+        column_names=["run_id", "job", "inputs", "status", "started_at"],
+    )
+
+
+def runs(client: Client, database: str) -> list[RunRecord]:
+    """Every run, oldest first."""
+    rows = client.query(
+        "SELECT run_id, job, inputs, status, started_at FROM {database:Identifier}.runs FINAL ORDER BY started_at, run_id",
+        parameters={"database": database},
+    ).result_rows
+    return [
+        RunRecord(run_id, job, json.loads(inputs), status, started_at.replace(tzinfo=UTC))
+        for run_id, job, inputs, status, started_at in rows
+    ]
+
+
+def totals(client: Client, database: str, run_id: str) -> Totals:
+    """Totals of the run so far."""
+    rows = client.query(
+        "SELECT sum(events_in), sum(folded), sum(duplicates), sumMap(rejected), sum(users), sum(state_bytes) "
+        "FROM {database:Identifier}.run_counts FINAL WHERE run_id = {run_id:String}",
+        parameters={"database": database, "run_id": run_id},
+    ).result_rows
+    events_in, folded, duplicates, rejected, users, state_bytes = rows[0]
+    return Totals(events_in, folded, duplicates, dict(rejected), users, state_bytes)
+
+
+def refuse_mixed(earlier: list[RunRecord], inputs: list[Input]) -> None:
+    """Raise where a run from empty state would be refused by profiles that another log built.
+
+    A profile's version counts its events. A run over another log starts counting at one, so the stores would refuse
+    it as older, rightly, and its events would be missing from them.
+
+    Raises
+    ------
+    MixedLogs
+        Naming the feed and what can be done.
+    """
+    for source in inputs:
+        held = {i["input"] for run in earlier if run.status != "failed" for i in run.inputs if i["feed"] == source.feed.name}
+        if held - {source.name}:
+            msg = (
+                f"the stores hold profiles that feed {source.feed.name} built from another input:\n  "
+                + "\n  ".join(sorted(held - {source.name}))
+                + "\nA run that starts from empty state would be refused as older. Either continue that run's state with "
+                "--restore SAVEPOINT, or put all files into one folder and read that, or begin anew with `livetags reset`."
+            )
+            raise MixedLogs(msg)

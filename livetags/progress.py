@@ -1,0 +1,66 @@
+"""Progress on a terminal; one line a few seconds where the output is not a terminal."""
+
+from __future__ import annotations
+
+import time
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.progress import Progress as Bar
+
+from livetags.runner import Progress
+
+_LINE_EVERY_S = 5.0
+
+
+class ConsoleProgress(Progress):
+    """Shows steps and events on a console."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._step = ""
+        self._printed_s = 0.0
+        self._rate_from: tuple[float, int] | None = None
+        self._bar = Bar(
+            SpinnerColumn(),
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[rate]}"),
+            TimeElapsedColumn(),
+            console=console,
+            transient=True,
+            disable=not console.is_terminal,
+        )
+        self._task = self._bar.add_task("", total=None, rate="", visible=False)
+
+    def __enter__(self) -> Self:
+        self._bar.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._bar.stop()
+
+    def step(self, text: str) -> None:
+        """Begin a step."""
+        self._step = text
+        self._rate_from = None
+        self._bar.reset(self._task, description=text, total=None, completed=0, visible=True, rate="")
+        if not self._console.is_terminal:
+            self._console.print(f"{text} ...")
+            self._printed_s = time.monotonic()
+
+    def events(self, done: int, total: int | None) -> None:
+        """Events done of total; the rate is since the step's first report."""
+        now = time.monotonic()
+        if self._rate_from is None:
+            self._rate_from = (now, done)
+        elapsed_s = now - self._rate_from[0]
+        rate = f"{(done - self._rate_from[1]) / elapsed_s:,.0f}/s" if elapsed_s > 0.5 else ""
+        self._bar.update(self._task, completed=done, total=total, rate=rate)
+        if not self._console.is_terminal and now - self._printed_s > _LINE_EVERY_S:
+            of_total = f" of {total:,}" if total else ""
+            self._console.print(f"{self._step}: {done:,}{of_total} {rate}")
+            self._printed_s = now

@@ -1,0 +1,142 @@
+"""Running the job `profile_update` from the command: prepare, start, show progress, sum up."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from uuid import uuid4
+
+from clickhouse_connect.driver.client import Client
+
+from livetags import ledger
+from livetags.embedded import topics
+from livetags.inputs import Input, spool_all
+from livetags.job_process import JobProcess
+from schemas.run import Run
+from schemas.settings import Settings
+from sinks.clickhouse_client import connect
+from sinks.clickhouse_schema import migrate, publish_groups
+from udfs.tags import GROUPS
+
+JOB = "profile_update"
+_POLL_S = 0.5
+
+
+@dataclass(frozen=True)
+class Finished:
+    """What a run did: totals of its lineage, seconds from the first to the last event, and how it ended."""
+
+    run_id: str
+    status: str
+    totals: ledger.Totals
+    start_up_s: float
+    streaming_s: float
+    savepoint: str = ""
+
+    @property
+    def events_per_s(self) -> float:
+        """Rate while streaming, start-up not counted."""
+        return self.totals.events_in / self.streaming_s if self.streaming_s > 0 else 0.0
+
+
+class Progress:
+    """What the caller shows: a line for each step, and the events so far of a total that may be unknown."""
+
+    def step(self, text: str) -> None:
+        """Begin a step."""
+
+    def events(self, done: int, total: int | None) -> None:
+        """Events done of total, None when the input has no end."""
+
+
+def prepare_stores(settings: Settings) -> Client:
+    """Client of a ClickHouse with the newest tables and the catalogue of tag groups."""
+    client = connect(settings.clickhouse_url.get_secret_value(), settings.sink_timeout_s)
+    migrate(client, settings.clickhouse_database)
+    half_lives_ms = {name: rule.half_life_ms for name, rule in settings.rules(GROUPS).groups.items()}
+    publish_groups(client, settings.clickhouse_database, GROUPS, half_lives_ms)
+    return client
+
+
+def run_profile_update(
+    settings: Settings,
+    inputs: list[Input],
+    progress: Progress,
+    *,
+    bounded: bool = True,
+    restore: str = "",
+    startup: str = "earliest-offset",
+    interrupted: Callable[[], bool] = lambda: False,
+) -> Finished:
+    """Run the job to the end of its input, or until `interrupted` says so, then stop it with a savepoint.
+
+    Raises
+    ------
+    ledger.MixedLogs
+        When the stores hold another log of a feed and no savepoint is given.
+    job_process.JobFailed
+        When the job ends with an error.
+    """
+    database = settings.clickhouse_database
+    client = prepare_stores(settings)
+    if not restore:
+        ledger.refuse_mixed(ledger.runs(client, database), inputs)
+    started_at = datetime.now(UTC)
+    run_id = f"{started_at:%Y%m%dT%H%M%S}-{uuid4().hex[:6]}"
+    spool_folder = settings.data_dir / "spool" / run_id
+    progress.step("reading the input")
+    feed_inputs, total = spool_all(
+        inputs, spool_folder, settings.parallelism, settings.max_record_bytes, lambda n: progress.events(n, None)
+    )
+    if bounded:
+        for source in inputs:
+            if source.bootstrap:
+                begin = topics.begin_offsets(source.bootstrap, source.topic)
+                end = topics.end_offsets(source.bootstrap, source.topic)
+                total += sum(end[partition] - begin[partition] for partition in end)
+    entry = ledger.RunRecord(run_id, JOB, [{"feed": i.feed.name, "input": i.name} for i in inputs], "running", started_at)
+    ledger.record(client, database, entry)
+
+    progress.step("starting Flink")
+    clock = time.monotonic()
+    status = "failed"
+    savepoint = ""
+    job = JobProcess(settings, Run(run_id, feed_inputs, bounded), restore, startup)
+    first_s = last_s = 0.0
+    last_in = 0
+    try:
+        while job.running():
+            events_in = ledger.totals(client, database, run_id).events_in
+            if events_in != last_in:
+                if not last_in:
+                    progress.step("streaming")
+                    # the first totals appear one history window after the first event
+                    first_s = max(time.monotonic() - settings.history_window_ms / 1000 - clock, 0.0)
+                last_in = events_in
+                last_s = time.monotonic() - clock
+            if last_in:
+                progress.events(last_in, total if bounded else None)
+            if interrupted():
+                progress.step("stopping with a savepoint")
+                savepoint = job.savepoint(_savepoint_folder(settings))
+                break
+            time.sleep(_POLL_S)
+        status = "stopped" if savepoint else "finished"
+    finally:
+        job.kill()
+        shutil.rmtree(spool_folder, ignore_errors=True)
+        ledger.record(
+            client, database, ledger.RunRecord(run_id, JOB, entry.inputs, status, started_at)
+        )
+    result = ledger.totals(client, database, run_id)
+    if result.events_in != last_in:
+        last_s = time.monotonic() - clock
+    progress.events(result.events_in, total if bounded else None)
+    return Finished(run_id, status, result, first_s, max(last_s - first_s, 0.0), savepoint)
+
+
+def _savepoint_folder(settings: Settings) -> str:
+    return settings.checkpoint_dir or (settings.data_dir.absolute() / "savepoints").as_uri()

@@ -1,0 +1,53 @@
+-- Every tag of a range of users, each user as of their own newest event: what Redis should hold now.
+--
+--   clickhouse-client --queries-file profiles_at_last_event.sql --param_database livetags \
+--       --param_from_user '' --param_before_user ''
+--
+-- database       where the tables are
+-- from_user      first user of the range
+-- before_user    the range ends before this user; '' for no end
+--
+-- The table is sorted by user, so a range reads only its own part of it and memory is bounded by the range's evidence.
+-- weight, mean and std as in profile_as_of.sql, at as_of_ms, with no floor; evidence_rows and value_sum (undecayed)
+-- cover evidence too old to move a weight.
+WITH
+    weighed AS
+    (
+        SELECT
+            user,
+            tag,
+            value,
+            toUnixTimestamp64Milli(event_time) AS time_ms,
+            g.half_life_ms
+                + throwIf(g.half_life_ms = 0, 'table tag_groups lacks the group of a tag: publish the tag groups first')
+                AS half_life_ms,
+            g.kind = 'numeric' AS is_numeric,
+            max(time_ms) OVER (PARTITION BY user) AS as_of_ms,
+            exp2((time_ms - as_of_ms) / half_life_ms) AS factor
+        FROM
+        (
+            SELECT user, tag, tag_group, event_time, value
+            FROM {database:Identifier}.tag_evidence FINAL
+            WHERE user >= {from_user:String} AND ({before_user:String} = '' OR user < {before_user:String})
+        ) AS e
+        LEFT JOIN (SELECT * FROM {database:Identifier}.tag_groups FINAL) AS g USING tag_group
+    ),
+    centred AS
+    (
+        SELECT *, if(is_numeric, sum(factor * value) OVER tags / sum(factor) OVER tags, 0) AS tag_mean
+        FROM weighed
+        WINDOW tags AS (PARTITION BY user, tag)
+    )
+SELECT
+    user,
+    tag,
+    any(as_of_ms) AS as_of_ms,
+    sum(factor * if(is_numeric, 1, value)) AS weight,
+    if(any(is_numeric), any(tag_mean), NULL) AS mean,
+    if(any(is_numeric), sqrt(sum(factor * (value - tag_mean) * (value - tag_mean)) / sum(factor)), NULL) AS std,
+    max(time_ms) AS last_evidence_ms,
+    count() AS evidence_rows,
+    sum(value) AS value_sum
+FROM centred
+GROUP BY user, tag
+ORDER BY user, tag
