@@ -10,12 +10,11 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
 from pyflink.common import Types
-from pyflink.datastream import DataStream, MapFunction, StreamExecutionEnvironment
+from pyflink.datastream import MapFunction, StreamExecutionEnvironment
 from pyflink.table import StreamTableEnvironment
 
 from jobs.environment import make_environment
@@ -37,7 +36,6 @@ def build(
     hot: MapFunction,
     history: MapFunction,
     startup: str = "earliest-offset",
-    before_profiles: Callable[[DataStream], DataStream] = lambda batches: batches,
 ) -> None:
     """Wire the job; nothing runs yet.
 
@@ -47,8 +45,6 @@ def build(
         The sinks: functions that write a batch and return.
     startup
         Kafka's ``scan.startup.mode`` where no state is restored.
-    before_profiles
-        Where a test injects failures.
     """
     t_env = StreamTableEnvironment.create(environment)
     t_env.get_config().set("table.exec.resource.default-parallelism", str(settings.parallelism))
@@ -64,7 +60,7 @@ def build(
         window_ms=settings.replay_window_ms if run.bounded else settings.window_ms,
     )
     profiles = (  # packed [HotProfile ...]
-        keyed_by_shard(before_profiles(batches))
+        keyed_by_shard(batches)
         .process(ProfileOperator(settings.public(), run), output_type=HOT_TYPE)
         .uid("profiles")
         .name("profiles")

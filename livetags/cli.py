@@ -26,6 +26,7 @@ from livetags.job_process import JobFailed
 from livetags.progress import ConsoleProgress
 from livetags.runner import JOB, Finished, prepare_stores, run_profile_update
 from livetags.summary import most_changed_tags
+from livetags.verify import Verdict
 from schemas.reasons import MEANING, Reason
 from schemas.settings import SETTINGS_FILE_VARIABLE, Settings, masked_url
 from serving.history import TagAsOf, profile_as_of
@@ -197,7 +198,7 @@ def run(
             bounded=not unbounded,
             restore=restore,
             startup=startup,
-            interrupted=lambda: stop_asked,
+            interrupted=lambda _: stop_asked,
         )
     if as_json:
         print(json.dumps(_finished_json(finished)))
@@ -302,10 +303,9 @@ def verify(
     with ConsoleProgress(err) as progress:
         verdict = verify_logs.verify_against_logs(chosen, client, _redis(chosen), given, progress)
     if as_json:
-        print(json.dumps(verdict.to_json()))
+        print(verdict.to_json())
     else:
-        for line in verdict.lines():
-            out.print(escape(line), highlight=False)
+        _show_verdict(verdict)
     if not verdict.ok:
         raise typer.Exit(1)
 
@@ -483,6 +483,22 @@ def _show_finished(chosen: Settings, finished: Finished) -> None:
             share = f"{(tag.now - tag.before) / tag.before:+.0%}" if tag.before else "new"
             table.add_row(escape(tag.tag), f"{tag.before:,.1f} {tag.unit}", f"{tag.now:,.1f} {tag.unit}", share)
         out.print(table)
+
+
+def _show_verdict(verdict: Verdict) -> None:
+    out.print(
+        f"{verdict.events_in:,} records of the log recomputed; compared {verdict.users:,} profiles, {verdict.tags:,} tags, "
+        f"{verdict.rows:,} rows of evidence, {verdict.dead_letters:,} dead letters"
+    )
+    if verdict.capped_groups:
+        out.print(f"{verdict.capped_groups:,} groups beyond the cap on tags: held to bounds and totals in Redis")
+    if verdict.ok:
+        out.print("[green]equal[/green]: Redis and ClickHouse hold exactly what the log says")
+        return
+    for kind, count in sorted(verdict.differences.items()):
+        out.print(f"[red]{kind}[/red]: {count:,} differences")
+    for line in verdict.first:
+        out.print(escape(line), highlight=False)
 
 
 def _tag_table(title: str, views: list[TagView | TagAsOf]) -> Table:

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.error import URLError
@@ -19,6 +19,8 @@ import msgspec
 from livetags.embedded import jars, java, processes
 from schemas.run import Run
 from schemas.settings import Settings
+
+PROGRAM = ("-m", "jobs.profile_update")
 
 _REST_TIMEOUT_S = 5.0
 
@@ -38,14 +40,23 @@ class JobProcess:
         What to read.
     restore, startup
         Savepoint to start from; where a topic is read from without one.
+    program
+        What the interpreter runs: the job, or one of the same arguments that wraps it.
     """
 
-    def __init__(self, settings: Settings, run: Run, restore: str = "", startup: str = "earliest-offset") -> None:
-        logs = settings.data_dir / "logs"
+    def __init__(
+        self,
+        settings: Settings,
+        run: Run,
+        restore: str = "",
+        startup: str = "earliest-offset",
+        program: Sequence[str] = PROGRAM,
+    ) -> None:
+        logs = settings.data_dir.absolute() / "logs" / run.run_id
         logs.mkdir(parents=True, exist_ok=True)
-        self.log = logs / f"{run.run_id}.log"
+        self.log = logs / "job.log"
         self._rest = f"http://127.0.0.1:{(rest_port := processes.free_port())}"
-        command = [sys.executable, "-m", "jobs.profile_update", "--local", "--rest-port", str(rest_port)]
+        command = [sys.executable, *program, "--local", "--rest-port", str(rest_port)]
         command += ["--run", msgspec.json.encode(run).decode(), "--settings", settings.public()]
         command += ["--restore", restore, "--startup", startup]
         for jar in connector_jars(settings, run):
@@ -56,7 +67,7 @@ class JobProcess:
             stdout=self._log_stream,
             stderr=subprocess.STDOUT,
             stdin=subprocess.DEVNULL,
-            env=job_environment(settings),
+            env={**job_environment(settings), "FLINK_LOG_DIR": str(logs)},
             start_new_session=True,
         )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from uuid import uuid4
@@ -14,7 +14,7 @@ from clickhouse_connect.driver.client import Client
 from livetags import ledger
 from livetags.embedded import topics
 from livetags.inputs import Input, spool_all
-from livetags.job_process import JobProcess
+from livetags.job_process import PROGRAM, JobProcess
 from schemas.run import Run
 from schemas.settings import Settings
 from sinks.clickhouse_client import connect
@@ -69,9 +69,10 @@ def run_profile_update(
     bounded: bool = True,
     restore: str = "",
     startup: str = "earliest-offset",
-    interrupted: Callable[[], bool] = lambda: False,
+    interrupted: Callable[[int], bool] = lambda events_in: False,
+    program: Sequence[str] = PROGRAM,
 ) -> Finished:
-    """Run the job to the end of its input, or until `interrupted` says so, then stop it with a savepoint.
+    """Run the job to the end of its input, or until `interrupted(events_in)`, then stop it with a savepoint.
 
     Raises
     ------
@@ -104,7 +105,7 @@ def run_profile_update(
     clock = time.monotonic()
     status = "failed"
     savepoint = ""
-    job = JobProcess(settings, Run(run_id, feed_inputs, bounded), restore, startup)
+    job = JobProcess(settings, Run(run_id, feed_inputs, bounded), restore, startup, program)
     first_s = last_s = 0.0
     last_in = 0
     try:
@@ -119,7 +120,7 @@ def run_profile_update(
                 last_s = time.monotonic() - clock
             if last_in:
                 progress.events(last_in, total if bounded else None)
-            if interrupted():
+            if interrupted(events_in):
                 progress.step("stopping with a savepoint")
                 savepoint = job.savepoint(_savepoint_folder(settings))
                 break

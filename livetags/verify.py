@@ -97,7 +97,7 @@ def verify(
     redis_client, clickhouse_client, settings
         The stores, and the settings the job ran with (prefix, database, floor, cap).
     on_progress
-        Called now and then with the users compared so far; each is compared twice, so it ends at twice their number.
+        Called now and then with the users compared so far; one compared with one store counts half.
     run_ids
         Runs whose counts add up to the log's. None named: all in ``run_counts``. A run that continued from a savepoint
         counts its predecessor's records too, so name only the last of such a chain.
@@ -118,16 +118,16 @@ def verify(
 
 
 class _Progress:
-    """Users compared so far, told after each chunk."""
+    """Users compared so far, told after each chunk; each is compared with two stores."""
 
     def __init__(self, tell: Callable[[int], None] | None) -> None:
         self._tell = tell
-        self._users = 0
+        self._comparisons = 0
 
     def add(self, users: int) -> None:
-        self._users += users
+        self._comparisons += users
         if self._tell is not None:
-            self._tell(self._users)
+            self._tell(self._comparisons // 2)
 
 
 def _half_lives(verdict: Verdict, rules: Rules, redis_client: Any, client: Client, settings: Settings) -> None:
@@ -206,15 +206,14 @@ def _compare_view(verdict: Verdict, user: str, expected: OracleProfile, view: Ho
         verdict.add("redis_other", f"user {user}: group {group} has _other, but no evidence in the log")
     for group, tags in by_group.items():
         capped = len(tags) > rules.max_tags_per_group
-        if capped != (group in view.other):
-            text = "has" if group in view.other else "has no"
-            verdict.add("redis_other", f"user {user}: group {group} of {len(tags)} tags {text} _other")
-            continue
-        if capped:
-            verdict.capped_groups += 1
-            _compare_capped(verdict, user, group, tags, view, rules)
-            for name in tags:
-                found.pop(name, None)
+        if capped or group in view.other:
+            if capped and group in view.other:
+                verdict.capped_groups += 1
+                _compare_capped(verdict, user, group, tags, view, rules)
+            else:
+                text = "has no" if capped else "has"
+                verdict.add("redis_other", f"user {user}: group {group} of {len(tags)} tags {text} _other")
+            found = {name: t for name, t in found.items() if name.partition(":")[0] != group}
             continue
         for name, tag in tags.items():
             hot = found.pop(name, None)

@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 import redis
 from msgspec import Struct
+from msgspec.structs import replace
 
 from schemas.redis_keys import AS_OF_MS, OTHER_PREFIX, VERSION, evidence_key, groups_key, profile_key
 
@@ -91,15 +92,19 @@ class HotView(Struct, frozen=True):
 
         A clock a little behind `as_of_ms` is harmless: the formula runs backwards, shares stay. It is not a way to ask
         for the past, since later evidence is in the weights: see `serving.history.profile_as_of`.
+
+        Raises
+        ------
+        ValueError
+            When `now_ms` is so long before `as_of_ms` that weights overflow: most likely it is in seconds.
         """
         elapsed_ms = now_ms - self.as_of_ms
-        tags = [
-            TagView(
-                t.tag, _decayed(t.weight, elapsed_ms, t.half_life_ms), t.mean, t.std, t.last_evidence_ms, t.half_life_ms
-            )
-            for t in self.tags
-        ]
-        other = {group: _decayed(w, elapsed_ms, self.half_lives_ms[group]) for group, w in self.other.items()}
+        try:
+            tags = [replace(t, weight=_decayed(t.weight, elapsed_ms, t.half_life_ms)) for t in self.tags]
+            other = {group: _decayed(w, elapsed_ms, self.half_lives_ms[group]) for group, w in self.other.items()}
+        except OverflowError:
+            msg = f"now_ms is {now_ms}, {-elapsed_ms} ms before the profile's newest event: expected the time now in ms"
+            raise ValueError(msg) from None
         return HotView(self.user, self.generation, self.n, now_ms, _heaviest_first(tags), other, self.half_lives_ms)
 
 

@@ -69,9 +69,7 @@ def fold(
     return {user: profile for user, profile in profiles.items() if profile.n}
 
 
-def append_evidence(
-    batch: HistoryBatch, feed: str, event: Event, evidence: Sequence[tuple[str, str, float]]
-) -> None:
+def append_evidence(batch: HistoryBatch, feed: str, event: Event, evidence: Sequence[tuple[str, str, float]]) -> None:
     for group, tag, value in evidence:
         batch.feed.append(feed)
         batch.user.append(event.user)

@@ -15,13 +15,16 @@
 -- decayed by at least 2^-512, which no sum of doubles would show.
 WITH
     (
-        SELECT (toFloat64(half_life_ms), kind = 'numeric')
+        SELECT
+            tuple(
+                toFloat64(any(half_life_ms))
+                    + throwIf(count() = 0, 'table tag_groups lacks the group of this tag: publish the tag groups first'),
+                any(kind) = 'numeric')
         FROM {database:Identifier}.tag_groups FINAL
         WHERE tag_group = splitByChar(':', {tag:String})[1]
-    ) AS tag_group_row,
-    tupleElement(tag_group_row, 1) AS half_life_ms,
-    tupleElement(tag_group_row, 2) AS is_numeric,
-    throwIf(isNull(half_life_ms), 'table tag_groups does not list the group of this tag: publish the tag groups first') AS _,
+    ) AS declared,
+    tupleElement(declared, 1) AS half_life_ms,
+    tupleElement(declared, 2) AS is_numeric,
     placed AS
     (
         SELECT
@@ -30,7 +33,7 @@ WITH
             value,
             feed,
             toUnixTimestamp64Milli(event_time) AS time_ms,
-            toInt64(512 * half_life_ms) + _ AS block_ms,
+            toInt64(512 * half_life_ms) AS block_ms,
             intDiv(time_ms, block_ms) AS block,
             exp2((time_ms - block * block_ms) / half_life_ms) AS scale,
             scale * if(is_numeric, 1, value) AS scaled,

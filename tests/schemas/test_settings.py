@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -19,8 +20,6 @@ CLICKHOUSE = f"https://writer:{PASSWORD}@history.example:8443/livetags"
 
 @pytest.fixture(autouse=True)
 def only_what_the_test_sets(monkeypatch: pytest.MonkeyPatch) -> None:
-    import os
-
     for name in [name for name in os.environ if name.upper().startswith("LIVETAGS_")]:
         monkeypatch.delenv(name)
 
@@ -82,7 +81,7 @@ def test_an_unknown_key_is_refused_with_its_name_in_arguments_and_file(settings_
 )
 def test_an_unknown_variable_is_refused_with_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LIVETAGS_PARALELISM", "4")
-    with pytest.raises(ValueError, match="(?i)paralelism"):
+    with pytest.raises(ValueError, match=r"(?i)paralelism"):
         Settings()
 
 

@@ -1,10 +1,11 @@
-"""`advance` through its promises: order does not matter, repeats and refusals change nothing, weights are the formula."""
+"""`advance` by its promises: order does not matter, repeats and refusals change nothing, weights are the formula."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from copy import deepcopy
 from math import ceil, fsum, isclose, isfinite
+from random import Random
 
 import pytest
 from hypothesis import given, settings
@@ -154,10 +155,10 @@ def test_an_exact_repeat_is_a_duplicate_and_changes_nothing(events: list[Event],
     reason="state.pack_ids writes ids in set order, which depends on insertion history; use array('Q', sorted(ids))",
 )
 def test_an_exact_repeat_leaves_the_encoded_state_byte_for_byte_equal() -> None:
-    # ids that collide in the set's table, so that a set rebuilt from itself iterates in another order
-    events = [purchase(event_id) for event_id in (8, 16, 0, 24)]
-    blob = state.encode(folded(events))
-    for _ in range(3):
+    for seed in range(30):
+        ids = Random(seed)
+        events = [purchase(ids.getrandbits(64)) for _ in range(20)]
+        blob = state.encode(state.decode(state.encode(folded(events))))
         profile, output, _ = advance(state.decode(blob), events[0], WEEK, NOW_MS)
         assert output is DUPLICATE
         assert state.encode(profile) == blob

@@ -12,6 +12,7 @@ from schemas import state
 from schemas.events import Event, Purchase
 from schemas.rules import GroupRule, Rules
 from schemas.state import Profile
+from udfs.profile import weighted_welford
 from udfs.profile.advance import DUPLICATE, Folded, Refused, advance
 from udfs.profile.decay import expires_at_ms, weight_at
 from udfs.profile.merge_profiles import merge
@@ -167,12 +168,6 @@ def test_profiles_folded_with_different_half_lives_merge_at_the_rules_half_life(
     " take max(cell[3], more[3]) before returning",
 )
 def test_merging_keeps_the_evidence_time_of_a_numeric_cell_whose_weight_underflowed() -> None:
-    rules = rules_of(60_000)
-    newest_ms, late_ms = T0_MS, T0_MS - 30 * HOUR_MS  # 1,800 half-lives: weight zero
-    merged = merge(Profile(), folded([purchase(1, late_ms)], rules), rules)
-    merged = merge(merged, folded([purchase(2, newest_ms, "b")], rules), rules)
-    late = folded([purchase(3, newest_ms, "b"), purchase(1, late_ms)], rules)
-    late.groups["line_spend"].cells["all"][0] = 0.0
-    late.groups["line_spend"].cells["all"][-1] = newest_ms + 1
-    merged = merge(merged, late, rules)
-    assert merged.groups["line_spend"].cells["all"][-1] == newest_ms + 1
+    mine, more = [1.0, 5.0, 0.0, 100.0], [0.0, 7.0, 0.0, 200.0]
+    weighted_welford.merge(mine, more)
+    assert mine == [1.0, 5.0, 0.0, 200.0]

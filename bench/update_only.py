@@ -1,0 +1,91 @@
+"""The micro-batch without its outputs: the same batches, decoding, update and state, no snapshots and no history.
+
+This is what compares with the per-event job and with SQL, which keep state and emit nothing that anybody uses.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+
+from pyflink.common import Row, Types
+from pyflink.datastream import KeyedProcessFunction, RuntimeContext, StreamExecutionEnvironment
+from pyflink.datastream.state import MapStateDescriptor
+from pyflink.table import StreamTableEnvironment
+
+from bench.tally import Tally
+from jobs.micro_batch import keyed_by_shard, shard_batches
+from schemas import state
+from schemas.run import Run
+from schemas.settings import Settings
+from sources import FEEDS
+from udfs.profile.advance import Folded, advance
+from udfs.tags import GROUPS
+
+
+class UpdateOnly(KeyedProcessFunction):  # type: ignore[misc]
+    """Input: ``Row(shard, keys, values, positions)``; no output."""
+
+    def __init__(self, public_settings: str, run: Run, folder: str) -> None:
+        self._public_settings = public_settings
+        self._run = run
+        self._folder = folder
+
+    def open(self, runtime_context: RuntimeContext) -> None:
+        """Get the state handle and resolve the settings."""
+        settings = Settings.on_worker(self._public_settings)
+        self._rules = settings.rules(GROUPS)
+        self._cache_size = settings.cached_profiles
+        self._decode = FEEDS[self._run.inputs[0].feed].decode
+        self._cache: OrderedDict[str, state.Profile] = OrderedDict()
+        self._profiles = runtime_context.get_map_state(
+            MapStateDescriptor("profiles", Types.STRING(), Types.PICKLED_BYTE_ARRAY())
+        )
+        self._tally = Tally(self._folder)
+        self._folded = 0
+
+    def process_element(self, value: Row, ctx: KeyedProcessFunction.Context) -> None:
+        """Fold one batch."""
+        self._tally.begins()
+        _, keys, values, _ = value
+        by_user: dict[str, list[object]] = {}
+        for key, record in zip(keys, values, strict=True):
+            event = self._decode(key, record)
+            by_user.setdefault(event.user, []).append(event)
+        now_ms = ctx.timer_service().current_processing_time()
+        cache = self._cache
+        for user, events in by_user.items():
+            profile = cache.get(user)
+            if profile is None:
+                blob = self._profiles.get(user)
+                profile = state.decode(blob) if blob else state.Profile()
+            else:
+                cache.move_to_end(user)
+            for event in events:
+                profile, output, _ = advance(profile, event, self._rules, now_ms)
+                self._folded += output.__class__ is Folded
+            self._profiles.put(user, state.encode(profile))
+            cache[user] = profile
+            if len(cache) > self._cache_size:
+                cache.popitem(last=False)
+        self._tally.ends(len(keys))
+
+    def close(self) -> None:
+        """Write the tally."""
+        self._tally.totals = {"folded": self._folded}
+        self._tally.write()
+
+
+def build(environment: StreamExecutionEnvironment, settings: Settings, run: Run, folder: str) -> None:
+    """Wire the job."""
+    t_env = StreamTableEnvironment.create(environment)
+    t_env.get_config().set("table.exec.resource.default-parallelism", str(settings.parallelism))
+    batches = shard_batches(
+        t_env,
+        run.inputs,
+        bounded=run.bounded,
+        startup="earliest-offset",
+        kafka_properties=settings.kafka_properties,
+        shards=settings.shards,
+        window_ms=settings.replay_window_ms,
+    )
+    keyed_by_shard(batches).process(UpdateOnly(settings.public(), run, folder), output_type=Types.INT())

@@ -1,0 +1,35 @@
+"""The job with a hot sink that fails once, after some batches and a checkpoint: run by path, as the job is."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import jobs.profile_update
+from jobs.operators.hot_writer import HotWriter
+
+MARKER_VARIABLE = "LIVETAGS_TEST_FAILED_ONCE"
+_CHECKPOINTS_BEFORE = 2
+
+
+class FailsOnce(HotWriter):
+    """Raises when two checkpoints are complete, the first time; the marker file remembers that it did."""
+
+    def map(self, value: bytes) -> int:
+        marker = Path(os.environ[MARKER_VARIABLE])
+        if not marker.exists():
+            complete = list(marker.parent.glob("checkpoints/*/chk-*/_metadata"))
+            if complete and int(complete[-1].parent.name.removeprefix("chk-")) >= _CHECKPOINTS_BEFORE:
+                marker.write_text("failed")
+                msg = "injected failure"
+                raise RuntimeError(msg)
+        return super().map(value)
+
+
+if __name__ == "__main__":
+    # by its importable name, so that workers find the class
+    import failing_profile_update
+
+    jobs.profile_update.HotWriter = failing_profile_update.FailsOnce  # type: ignore[misc]
+    jobs.profile_update.main(sys.argv[1:])

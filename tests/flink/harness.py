@@ -1,0 +1,141 @@
+"""Running the real job in a test: fresh database and key prefix, inputs with known dirt, and what the stores then hold."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import redis
+from google.protobuf.proto import serialize_length_prefixed
+
+from livetags.inputs import Input, resolve
+from livetags.runner import Finished, Progress, prepare_stores, run_profile_update
+from livetags.verify import Verdict
+from livetags.verify_logs import verify_against_logs
+from schemas.pb.livetags.v1.dpi_pb2 import DpiRecord
+from schemas.settings import Settings
+from sources import FEEDS
+
+_numbers = itertools.count()
+
+
+def fresh_settings(folder: Path, redis_url: str, clickhouse_url: str, **more: Any) -> Settings:
+    """Settings of a test's own corner of the shared stores."""
+    number = next(_numbers)
+    values: dict[str, Any] = {
+        "data_dir": folder,
+        "redis_url": redis_url,
+        "clickhouse_url": clickhouse_url,
+        "redis_key_prefix": f"t{number}",
+        "clickhouse_database": f"flink_{number}",
+        "checkpoint_interval_s": 1.0,
+        "replay_window_ms": 500,
+        "history_window_ms": 500,
+        "restart_attempts": 3,
+        "restart_delay_s": 0.2,
+        "shards": 8,
+    }
+    return Settings(**(values | more))
+
+
+def run(settings: Settings, inputs: Sequence[Input], **options: Any) -> Finished:
+    """The job over the inputs, to their end."""
+    return run_profile_update(settings, list(inputs), Progress(), **options)
+
+
+def verified(settings: Settings) -> Verdict:
+    """Both stores against the oracle over the logs in the ledger."""
+    client = prepare_stores(settings)
+    return verify_against_logs(settings, client, hot_client(settings), None, Progress())
+
+
+def hot_client(settings: Settings) -> redis.Redis:
+    """Client of the test's Redis."""
+    return redis.Redis.from_url(settings.redis_url.get_secret_value(), decode_responses=True)
+
+
+def hot_profiles(settings: Settings) -> dict[str, dict[str, float]]:
+    """Every hot profile: user -> field -> number, the version as its two numbers."""
+    client = hot_client(settings)
+    prefix = f"{settings.redis_key_prefix}:p:"
+    profiles: dict[str, dict[str, float]] = {}
+    for key in client.scan_iter(f"{prefix}*", count=1_000):
+        fields: dict[str, str] = client.hgetall(key)  # type: ignore[assignment]
+        generation, n = fields.pop("_version").split("-")
+        profiles[key.removeprefix(prefix)] = {"generation": int(generation), "n": int(n)} | {
+            name: float(value) for name, value in fields.items()
+        }
+    return profiles
+
+
+def assert_same_profiles(one: dict[str, dict[str, float]], two: dict[str, dict[str, float]]) -> None:
+    """Same users, same fields, numbers equal to 1e-9 relative (sums in another order differ by rounding)."""
+    assert one.keys() == two.keys()
+    for user, fields in one.items():
+        assert fields.keys() == two[user].keys(), f"fields of user number {sorted(one).index(user)} differ"
+        for name, value in fields.items():
+            assert abs(value - two[user][name]) <= 1e-9 * max(abs(value), 1.0), name
+
+
+BAD_HOUSEHOLD = {
+    b"": "value_missing",
+    b"not json": "malformed",
+    b'{"household_id": "1"}': "malformed",
+    b'{"household_id": "1", "basket_id": "x", "product_id": 2, "quantity": 1, "sales_value": 1, "event_time_ms": 3}': (
+        "malformed"
+    ),
+    b"[" * 50_000: "malformed",
+    b"x" * 10_000_000: "record_too_large",
+    b'{"household_id": "1\xff\xfe", "basket_id": 1}': "malformed",
+    b'{"basket_id": 1, "product_id": 2, "category": "A", "quantity": 1, "sales_value": 1, "event_time_ms": 1483271606000}': (
+        "key_missing"
+    ),
+    b'{"household_id":"1","basket_id":1,"product_id":2,"category":"A","quantity":1,"sales_value":1,"event_time_ms":-5}': (
+        "time_before_minimum"
+    ),
+    b'{"household_id":"1","basket_id":1,"product_id":2,"category":"A","quantity":1,"sales_value":1,"event_time_ms":'
+    b"253402300800000}": "time_in_future",
+    b'{"household_id":"1","basket_id":1,"product_id":2,"category":null,"quantity":1,"sales_value":1,"event_time_ms":'
+    b"1483271606000}": "tag_missing",
+    b'{"household_id":"1","basket_id":1,"product_id":2,"category":"A","quantity":-1,"sales_value":1,"event_time_ms":'
+    b"1483271606000}": "value_negative",
+}
+
+
+def household_lines(events: int, repeats_every: int = 50) -> list[bytes]:
+    """Real purchase lines, every `repeats_every`-th one twice."""
+    lines: list[bytes] = []
+    for number, value in enumerate(FEEDS["household"].sample(events, 0)):
+        lines.append(value)
+        if number % repeats_every == 0:
+            lines.append(value)
+    return lines
+
+
+def with_dirt(values: list[bytes], dirt: Iterable[bytes]) -> list[bytes]:
+    """The values with the dirt spread evenly among them."""
+    dirty = list(dirt)
+    step = len(values) // len(dirty)
+    mixed = list(values)
+    for number, bad in enumerate(dirty):
+        mixed.insert(number * (step + 1), bad)
+    return mixed
+
+
+def write_folder(folder: Path, events: int) -> tuple[list[Input], dict[str, int]]:
+    """A folder with both feeds and every kind of dirt; returns the inputs and the dirt by feed/reason."""
+    folder.mkdir(parents=True)
+    lines = with_dirt(household_lines(events), BAD_HOUSEHOLD)
+    (folder / "household.jsonl").write_bytes(b"".join(line + b"\n" for line in lines))
+    with (folder / "dpi.pb").open("wb") as stream:
+        for value in FEEDS["dpi"].sample(events, 7):
+            serialize_length_prefixed(DpiRecord.FromString(value), stream)
+        serialize_length_prefixed(DpiRecord(subscriber_id="s1", event_time_ms=1_767_225_600_000, app="a"), stream)
+        stream.write(b"\x03\xff\xff\xff")  # garbage of a right length
+        stream.write(b"\x7f\x0a")  # the file ends inside a record
+    dirt: dict[str, int] = {"dpi/event_id_missing": 1, "dpi/malformed": 2}
+    for reason in BAD_HOUSEHOLD.values():
+        dirt[f"household/{reason}"] = dirt.get(f"household/{reason}", 0) + 1
+    return resolve("all", str(folder)), dirt

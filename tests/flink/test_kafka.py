@@ -1,0 +1,80 @@
+"""Real Flink over a real broker: keyed and unkeyed records, poison, and a stop with a savepoint."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from harness import BAD_HOUSEHOLD, fresh_settings, household_lines, run, verified, with_dirt
+
+from livetags.embedded import jars, java, topics
+from livetags.embedded.kafka_broker import KafkaBroker
+from livetags.inputs import resolve
+from sources import FEEDS
+
+pytestmark = [pytest.mark.flink, pytest.mark.stores, pytest.mark.kafka]
+
+
+@pytest.fixture(scope="module")
+def bootstrap(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A real KRaft broker."""
+    with KafkaBroker(
+        tmp_path_factory.mktemp("kafka"), java.java_home(), jars.fetch("kafka-broker", jars.DEFAULT_FOLDER)
+    ) as broker:
+        yield broker.bootstrap
+
+
+def test_bounded_topic_with_and_without_keys_and_poison(
+    bootstrap: str, tmp_path: Path, valkey: str, clickhouse: str
+) -> None:
+    """Odd records have no key: the feed's key expression must find the same subscriber for them, in both encodings."""
+    household, dpi = FEEDS["household"], FEEDS["dpi"]
+    # one partition, so that a user's keyed and unkeyed records keep their order
+    topics.create_topic(bootstrap, household.topic, 1)
+    topics.create_topic(bootstrap, dpi.topic, 1)
+    lines = with_dirt(household_lines(6_000), BAD_HOUSEHOLD)
+    keyed = [(household.subscriber(v) if n % 2 else None, v) for n, v in enumerate(lines)]
+    poison: list[tuple[bytes | None, bytes | None]] = [(b"900", None), (b"901", lines[1]), (b"\xff\xfe", lines[2])]
+    topics.publish(bootstrap, household.topic, [*keyed, *poison])
+    values = list(dpi.sample(6_000, 3))
+    topics.publish(
+        bootstrap, dpi.topic, [(dpi.subscriber(v) if n % 2 else None, v) for n, v in enumerate([*values, b"\x0a\xff"])]
+    )
+
+    settings = fresh_settings(tmp_path, valkey, clickhouse)
+    finished = run(settings, resolve("all", f"kafka://{bootstrap}"))
+
+    assert finished.totals.events_in == len(lines) + 3 + 6_001
+    assert finished.totals.balanced
+    rejected = finished.totals.rejected
+    assert rejected["household/key_mismatch"] == 1
+    assert rejected["household/record_too_large"] == 1
+    verdict = verified(settings)
+    assert verdict.ok, verdict.first[0].split(":")[0]
+
+
+def test_unbounded_topic_stopped_with_a_savepoint_and_continued(
+    bootstrap: str, tmp_path: Path, valkey: str, clickhouse: str
+) -> None:
+    topic = "continued"
+    topics.create_topic(bootstrap, topic, 2)
+    dpi = FEEDS["dpi"]
+    values = [(dpi.subscriber(v), v) for v in dpi.sample(8_000, 5)]
+    topics.publish(bootstrap, topic, values[:5_000])
+    settings = fresh_settings(tmp_path, valkey, clickhouse, window_ms=100)
+    inputs = resolve("dpi", f"kafka://{bootstrap}/{topic}")
+
+    first = run(settings, inputs, bounded=False, interrupted=lambda events_in: events_in >= 5_000)
+    assert first.status == "stopped"
+    assert first.totals.events_in == 5_000
+    assert verified(settings).ok
+
+    topics.publish(bootstrap, topic, values[5_000:])
+    second = run(
+        settings, inputs, bounded=False, restore=first.savepoint, interrupted=lambda events_in: events_in >= 8_000
+    )
+    assert second.totals.events_in == 8_000
+    assert second.totals.balanced
+    verdict = verified(settings)
+    assert verdict.ok, verdict.differences
