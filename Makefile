@@ -20,3 +20,59 @@ $(STAMP): requirements-bootstrap.lock requirements.lock pyproject.toml
 
 .PHONY: setup
 setup: $(STAMP)  ## virtual environment with every dependency, pinned with hashes
+
+INPUT := .livetags/input/household.jsonl
+
+.PHONY: run
+run: $(STAMP)  ## stream a year of 2,469 households through the real job and show their living profiles
+	@$(BIN)/livetags up
+	@test -f $(INPUT) || $(BIN)/livetags sample household --out $(INPUT)
+	@$(BIN)/livetags run profile_update --feed household --input $(INPUT)
+	@for user in 900 1228 906; do $(BIN)/livetags tags $$user --top 6; done
+	@echo
+	@echo "Try next:"
+	@echo "  $(BIN)/livetags verify                             recompute every profile the slow way and compare both stores"
+	@echo "  $(BIN)/livetags tags 900 --at 2017-06-30T12:00     the same person half a year earlier, from ClickHouse"
+	@echo "  $(BIN)/livetags rejects                            what could not be used, and why"
+	@echo "  $(BIN)/livetags status --json                      where Redis and ClickHouse are, for your own client"
+	@echo "  $(BIN)/livetags down                               stop the stores; data stays in .livetags/"
+
+.PHONY: check
+check: $(STAMP)  ## style, types, layers, protobuf
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-logo 2>/dev/null || $(BIN)/lint-imports
+	@$(BIN)/buf lint
+
+.PHONY: test-fast
+test-fast: $(STAMP)  ## the tests that need no server and no Flink
+	@$(BIN)/python -m pytest -m "not stores and not flink and not kafka"
+
+.PHONY: test
+test: check test-fast  ## everything: checks, then tests with real stores, a real broker and real Flink
+	@$(BIN)/python -m livetags.embedded.jars fetch
+	@tools/redis7.sh >/dev/null
+	@$(BIN)/python -m pytest -m "stores or flink or kafka" --durations=10
+
+.PHONY: bench
+bench: $(STAMP)  ## measured comparison of this job, per-event PyFlink and Flink SQL (about 20 minutes)
+	@$(BIN)/python -m bench.engine
+
+.PHONY: docs
+docs: $(STAMP)  ## regenerate docs/settings.md and docs/tags.md
+	@$(BIN)/python -m livetags.reference
+
+.PHONY: proto
+proto: $(STAMP)  ## regenerate schemas/pb from schemas/proto
+	@$(BIN)/python -m grpc_tools.protoc -I schemas/proto --python_out=schemas/pb --pyi_out=schemas/pb $$(cd schemas/proto && find . -name '*.proto' | sort)
+
+.PHONY: lock
+lock: $(STAMP)  ## recompile requirements.lock after editing requirements.in
+	@$(BIN)/uv pip compile -q --python-version 3.11 --generate-hashes --no-emit-index-url --no-header requirements.in -o requirements.lock
+	@$(BIN)/uv pip compile -q --python-version 3.11 --generate-hashes --no-emit-index-url --no-header requirements-bootstrap.in -o requirements-bootstrap.lock
+
+.PHONY: clean
+clean:  ## stop the stores and delete everything the project made, virtual environment included
+	@test ! -x $(BIN)/livetags || $(BIN)/livetags reset --yes
+	@rm -rf .livetags $(VENV)

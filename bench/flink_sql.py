@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from pyflink.datastream import StreamExecutionEnvironment
 from pyflink.table import StreamTableEnvironment
 
@@ -13,7 +15,7 @@ MINI_BATCH_SIZE = 50_000
 GROUP_ID = "bench-sql"
 
 
-def run_sql(environment: StreamExecutionEnvironment, settings: Settings, run: Run) -> None:
+def run_sql(environment: StreamExecutionEnvironment, settings: Settings, run: Run, folder: str) -> None:
     """Run the query to the end of the topic.
 
     The consumer has a group of its own, so that the broker knows at the end how far the checkpoints came.
@@ -21,6 +23,7 @@ def run_sql(environment: StreamExecutionEnvironment, settings: Settings, run: Ru
     t_env = StreamTableEnvironment.create(environment)
     for name, value in {
         "table.exec.resource.default-parallelism": str(settings.parallelism),
+        "jobmanager.archive.fs.dir": Path(folder).as_uri(),
         "table.exec.mini-batch.enabled": "true",
         "table.exec.mini-batch.allow-latency": MINI_BATCH_LATENCY,
         "table.exec.mini-batch.size": str(MINI_BATCH_SIZE),

@@ -48,7 +48,7 @@ def main(path: str) -> None:
     environment = make_environment(settings, [Path(jar) for jar in spec.jars], local=True, rest_port=spec.rest_port)
     clock = time.monotonic()
     if spec.variant == SQL:
-        flink_sql.run_sql(environment, settings, spec.run)
+        flink_sql.run_sql(environment, settings, spec.run, spec.folder)
     else:
         if spec.variant == PER_EVENT:
             per_event.build(environment, settings, spec.run, spec.folder)

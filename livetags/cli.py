@@ -215,6 +215,7 @@ def tags(
     at: Annotated[
         str, typer.Option("--at", help="ISO 8601 time (UTC unless it says otherwise), or now; default: newest event")
     ] = "",
+    top: Annotated[int | None, typer.Option(help="only the heaviest so many")] = None,
     as_json: AsJson = False,
     settings: SettingsFile = None,
     set_: SetOption = None,
@@ -233,6 +234,7 @@ def tags(
             view = view.at(int(datetime.now(UTC).timestamp() * 1000))
         views = list(view.tags) if view is not None else []
         as_of_ms, origin = (view.as_of_ms if view is not None else 0), "Redis"
+    views = sorted(views, key=lambda view: -abs(view.weight))[:top]
     if as_json:
         print(json.dumps({"user": user, "as_of_ms": as_of_ms, "from": origin, "tags": [_tag_json(t) for t in views]}))
     elif views:
@@ -503,7 +505,7 @@ def _show_verdict(verdict: Verdict) -> None:
 
 def _tag_table(title: str, views: list[TagView | TagAsOf]) -> Table:
     table = Table("tag", "weight", "mean", "deviation", "last evidence", "half-life", title=title)
-    for view in sorted(views, key=lambda v: -abs(v.weight)):
+    for view in views:
         table.add_row(
             escape(view.tag),
             f"{view.weight:,.4g}",

@@ -1,0 +1,77 @@
+"""Submit the job `profile_update` for one feed's topic to the cluster that Flink's configuration names.
+
+    submit.py FEED [--bounded] [options of `flink run`, e.g. -s SAVEPOINT]
+
+FEED may be ``all``. Settings come from the environment (LIVETAGS_*) as everywhere; the public ones travel with the
+job, the secret ones stay here: workers read their own. The run is written to the ledger, so that `livetags verify`
+knows which logs the stores hold.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import subprocess
+import sys
+import tempfile
+from datetime import UTC, datetime
+from pathlib import Path
+from uuid import uuid4
+
+import msgspec
+
+from livetags import ledger
+from livetags.inputs import KAFKA_SCHEME, resolve
+from livetags.runner import JOB, prepare_stores
+from schemas.run import Run
+from schemas.settings import Settings
+
+USAGE = "submit.py FEED [--bounded] [options of `flink run`]"
+RESTORES = ("-s", "--fromSavepoint")
+
+
+def main(arguments: list[str]) -> int:
+    """Submit, detached; returns the exit status of `flink run`."""
+    if not arguments or arguments[0].startswith("-"):
+        print(f"usage: {USAGE}", file=sys.stderr)
+        return 2
+    feed, *flink_options = arguments
+    bounded = "--bounded" in flink_options
+    flink_options = [option for option in flink_options if option != "--bounded"]
+    settings = Settings()
+    inputs = resolve(feed, KAFKA_SCHEME + os.environ["KAFKA_BOOTSTRAP"])
+    client = prepare_stores(settings)
+    database = settings.clickhouse_database
+    if not any(option in RESTORES for option in flink_options):
+        ledger.refuse_mixed(ledger.runs(client, database), inputs)
+    started_at = datetime.now(UTC)
+    run_id = f"{started_at:%Y%m%dT%H%M%S}-{uuid4().hex[:6]}"
+    run = Run(run_id, tuple(source.as_feed_input() for source in inputs), bounded)
+    listed = [{"feed": source.feed.name, "input": source.name} for source in inputs]
+    with tempfile.TemporaryDirectory() as folder:
+        # Files rather than arguments: longer than a shell likes, and not in the list of processes.
+        run_file, settings_file = Path(folder, "run.json"), Path(folder, "settings.json")
+        run_file.write_bytes(msgspec.json.encode(run))
+        settings_file.write_text(settings.public())
+        ledger.record(client, database, ledger.RunRecord(run_id, JOB, listed, "running", started_at))
+        command = ["flink", "run", "--detached", "-pyclientexec", sys.executable, "-pyexec", sys.executable]
+        command += [*flink_options, "-py", str(job_file()), "--run", f"@{run_file}", "--settings", f"@{settings_file}"]
+        status = subprocess.run(command, check=False).returncode
+    if status:
+        ledger.record(client, database, ledger.RunRecord(run_id, JOB, listed, "failed", started_at))
+    else:
+        print(f"run {run_id}: its totals are in {database}.run_counts")
+    return status
+
+
+def job_file() -> Path:
+    """The file that wires the job, found without importing Flink."""
+    spec = importlib.util.find_spec("jobs")
+    if spec is None or not spec.submodule_search_locations:
+        message = "package jobs is not installed in this Python: install the project"
+        raise ModuleNotFoundError(message)
+    return Path(next(iter(spec.submodule_search_locations)), f"{JOB}.py")
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
