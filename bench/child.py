@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -13,8 +14,8 @@ from uuid import uuid4
 
 import msgspec
 
-from bench import tally
-from bench.job import Outcome, Spec
+from bench import archive, tally
+from bench.job import ARCHIVE, PER_EVENT, SQL, Outcome, Spec
 from livetags.embedded.processes import free_port
 from livetags.job_process import job_environment
 from schemas.run import FeedInput, Run
@@ -32,17 +33,19 @@ class Topic:
     bootstrap: str
     name: str
     events: int
+    has_rejects: bool = False
 
 
 @dataclass(frozen=True)
 class JobRun:
-    """One finished job: from starting its process to its end, its CPU time, and what its operator saw."""
+    """One finished job: from starting its process to its end, its CPU time, what it and Flink counted."""
 
     run_id: str
     wall_s: float
     execute_s: float
     cpu_s: float
     seen: tally.Seen
+    flink: archive.Record
 
 
 def run_job(
@@ -91,7 +94,28 @@ def run_job(
         msg = f"{variant} ended with exit code {code}:\n{_why(folder)}"
         raise BenchError(msg)
     outcome = msgspec.json.decode((folder / "outcome.json").read_bytes(), type=Outcome)
-    return JobRun(run_id, wall_s, outcome.execute_s, outcome.cpu_s, tally.read(folder))
+    finished = JobRun(
+        run_id, wall_s, outcome.execute_s, outcome.cpu_s, tally.read(folder), archive.read(folder / ARCHIVE)
+    )
+    _check(variant, topic, finished)
+    shutil.rmtree(folder / "checkpoints", ignore_errors=True)
+    return finished
+
+
+def _check(variant: str, topic: Topic, job: JobRun) -> None:
+    """No number for a run that did not process every event, and fold it."""
+    counts = {"records read by the source": job.flink.source_records}
+    if variant != SQL:
+        counts["events seen by the operator"] = job.seen.events
+        totals = job.seen.totals
+        if variant != PER_EVENT:
+            counts["events accounted for"] = sum(totals.get(name, 0) for name in ("folded", "duplicates", "rejected"))
+        if not topic.has_rejects:
+            counts["events folded"] = totals["folded"]
+    wrong = {what: count for what, count in counts.items() if count != topic.events}
+    if wrong:
+        msg = f"{variant}: the topic holds {topic.events:,} events, but there were {wrong}"
+        raise BenchError(msg)
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

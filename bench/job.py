@@ -9,6 +9,8 @@ from pathlib import Path
 import msgspec
 import psutil
 from msgspec import Struct
+from pyflink.common import Configuration
+from pyflink.datastream import StreamExecutionEnvironment
 
 from bench import flink_sql, per_event, update_only
 from bench.discard import Discard
@@ -21,6 +23,7 @@ from schemas.run import Run
 from schemas.settings import Settings
 
 OURS, OURS_REAL_SINKS, UPDATE_ONLY, PER_EVENT, SQL = "ours", "ours-real-sinks", "update-only", "per-event", "sql"
+ARCHIVE = "archive"
 
 
 class Spec(Struct):
@@ -46,9 +49,13 @@ def main(path: str) -> None:
     spec = msgspec.json.decode(Path(path).read_bytes(), type=Spec)
     settings = Settings.on_worker(spec.settings)
     environment = make_environment(settings, [Path(jar) for jar in spec.jars], local=True, rest_port=spec.rest_port)
+    # The job's own final record: exact counts and busy times, which nobody can ask for once a local Flink has ended.
+    archive = Configuration()
+    archive.set_string("jobmanager.archive.fs.dir", (Path(spec.folder) / ARCHIVE).as_uri())
+    environment.configure(archive)
     clock = time.monotonic()
     if spec.variant == SQL:
-        flink_sql.run_sql(environment, settings, spec.run, spec.folder)
+        flink_sql.run_sql(environment, settings, spec.run)
     else:
         if spec.variant == PER_EVENT:
             per_event.build(environment, settings, spec.run, spec.folder)
@@ -61,7 +68,7 @@ def main(path: str) -> None:
     (Path(spec.folder) / "outcome.json").write_bytes(msgspec.json.encode(outcome))
 
 
-def _build_ours(environment: object, settings: Settings, spec: Spec) -> None:
+def _build_ours(environment: StreamExecutionEnvironment, settings: Settings, spec: Spec) -> None:
     TalliedProfileOperator.folder = spec.folder
     profile_update.ProfileOperator = TalliedProfileOperator  # type: ignore[misc]
     real = spec.variant == OURS_REAL_SINKS

@@ -26,9 +26,7 @@ from udfs.tags import GROUPS
 
 Fields = tuple[str, int, int, str, float, float]
 # The identity is an unsigned 64-bit number; those made in bench/events.py fit the signed one of Flink.
-EVENT_TYPE = Types.TUPLE(
-    [Types.STRING(), Types.LONG(), Types.LONG(), Types.STRING(), Types.DOUBLE(), Types.DOUBLE()]
-)
+EVENT_TYPE = Types.TUPLE([Types.STRING(), Types.LONG(), Types.LONG(), Types.STRING(), Types.DOUBLE(), Types.DOUBLE()])
 
 
 class Decode(MapFunction):  # type: ignore[misc]

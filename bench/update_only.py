@@ -15,6 +15,7 @@ from pyflink.table import StreamTableEnvironment
 from bench.tally import Tally
 from jobs.micro_batch import keyed_by_shard, shard_batches
 from schemas import state
+from schemas.events import Event
 from schemas.run import Run
 from schemas.settings import Settings
 from sources import FEEDS
@@ -47,7 +48,7 @@ class UpdateOnly(KeyedProcessFunction):  # type: ignore[misc]
         """Fold one batch."""
         self._tally.begins()
         _, keys, values, _ = value
-        by_user: dict[str, list[object]] = {}
+        by_user: dict[str, list[Event]] = {}
         for key, record in zip(keys, values, strict=True):
             event = self._decode(key, record)
             by_user.setdefault(event.user, []).append(event)
@@ -84,7 +85,7 @@ def build(environment: StreamExecutionEnvironment, settings: Settings, run: Run,
         run.inputs,
         bounded=run.bounded,
         startup="earliest-offset",
-        kafka_properties=settings.kafka_properties,
+        kafka_properties={},
         shards=settings.shards,
         window_ms=settings.replay_window_ms,
     )

@@ -3,13 +3,14 @@
     submit.py FEED [--bounded] [options of `flink run`, e.g. -s SAVEPOINT]
 
 FEED may be ``all``. Settings come from the environment (LIVETAGS_*) as everywhere; the public ones travel with the
-job, the secret ones stay here: workers read their own. The run is written to the ledger, so that `livetags verify`
-knows which logs the stores hold.
+job, workers read the secret ones from their own environment. The run is written to the ledger, so that
+`livetags verify` knows which logs the stores hold.
 """
 
 from __future__ import annotations
 
 import importlib.util
+import json
 import os
 import subprocess
 import sys
@@ -24,10 +25,11 @@ from livetags import ledger
 from livetags.inputs import KAFKA_SCHEME, resolve
 from livetags.runner import JOB, prepare_stores
 from schemas.run import Run
-from schemas.settings import Settings
+from schemas.settings import SETTINGS_FILE_VARIABLE, Settings
 
 USAGE = "submit.py FEED [--bounded] [options of `flink run`]"
 RESTORES = ("-s", "--fromSavepoint")
+SECRETS = ("LIVETAGS_REDIS_URL", "LIVETAGS_CLICKHOUSE_URL", "LIVETAGS_KAFKA_PROPERTIES")
 
 
 def main(arguments: list[str]) -> int:
@@ -49,14 +51,22 @@ def main(arguments: list[str]) -> int:
     run = Run(run_id, tuple(source.as_feed_input() for source in inputs), bounded)
     listed = [{"feed": source.feed.name, "input": source.name} for source in inputs]
     with tempfile.TemporaryDirectory() as folder:
-        # Files rather than arguments: longer than a shell likes, and not in the list of processes.
-        run_file, settings_file = Path(folder, "run.json"), Path(folder, "settings.json")
+        # Files rather than arguments: longer than a shell likes, and not in the list of processes. Only this user can
+        # look into the folder.
+        run_file, settings_file, kafka_file = (
+            Path(folder, name) for name in ("run.json", "settings.json", "kafka.yaml")
+        )
         run_file.write_bytes(msgspec.json.encode(run))
         settings_file.write_text(settings.public())
+        kafka = {name: value.get_secret_value() for name, value in settings.kafka_properties.items()}
+        kafka_file.write_text(json.dumps({"kafka_properties": kafka}))
         ledger.record(client, database, ledger.RunRecord(run_id, JOB, listed, "running", started_at))
         command = ["flink", "run", "--detached", "-pyclientexec", sys.executable, "-pyexec", sys.executable]
         command += [*flink_options, "-py", str(job_file()), "--run", f"@{run_file}", "--settings", f"@{settings_file}"]
-        status = subprocess.run(command, check=False).returncode
+        # Flink's client writes its whole environment into its log, so the secrets must not be in it.
+        environment = {name: value for name, value in os.environ.items() if name not in SECRETS}
+        environment[SETTINGS_FILE_VARIABLE] = str(kafka_file)
+        status = subprocess.run(command, env=environment, check=False).returncode
     if status:
         ledger.record(client, database, ledger.RunRecord(run_id, JOB, listed, "failed", started_at))
     else:

@@ -139,6 +139,7 @@ def lane_batches(t_env: StreamTableEnvironment, packed: DataStream, *, bounded: 
     return t_env.to_data_stream(
         t_env.sql_query(
             "SELECT lane, ARRAY_AGG(b) AS bs FROM "
-            f"TABLE(TUMBLE(TABLE history, DESCRIPTOR(ts), {_interval(window_ms)})) GROUP BY lane, window_start, window_end"
+            f"TABLE(TUMBLE(TABLE history, DESCRIPTOR(ts), {_interval(window_ms)})) "
+            "GROUP BY lane, window_start, window_end"
         )
     )

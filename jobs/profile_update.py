@@ -55,7 +55,7 @@ def build(
         run.inputs,
         bounded=run.bounded,
         startup=startup,
-        kafka_properties=settings.kafka_properties,
+        kafka_properties={name: value.get_secret_value() for name, value in settings.kafka_properties.items()},
         shards=settings.shards,
         window_ms=settings.replay_window_ms if run.bounded else settings.window_ms,
     )

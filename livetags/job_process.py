@@ -151,7 +151,10 @@ def job_environment(settings: Settings) -> Mapping[str, str]:
         "JVM_ARGS": f"-Xmx{settings.flink_memory_mb}m",
         "LIVETAGS_REDIS_URL": settings.redis_url.get_secret_value(),
         "LIVETAGS_CLICKHOUSE_URL": settings.clickhouse_url.get_secret_value(),
-        "LIVETAGS_KAFKA_PROPERTIES": json.dumps(settings.kafka_properties),
+        "LIVETAGS_KAFKA_PROPERTIES": json.dumps(
+            {n: v.get_secret_value() for n, v in settings.kafka_properties.items()}
+        ),
+        "LIVETAGS_DATA_DIR": str(settings.data_dir.absolute()),
     }
 
 

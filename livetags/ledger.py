@@ -56,7 +56,8 @@ def record(client: Client, database: str, run: RunRecord, inputs: list[Input] | 
 def runs(client: Client, database: str) -> list[RunRecord]:
     """Every run, oldest first."""
     rows = client.query(
-        "SELECT run_id, job, inputs, status, started_at FROM {database:Identifier}.runs FINAL ORDER BY started_at, run_id",
+        "SELECT run_id, job, inputs, status, started_at FROM {database:Identifier}.runs FINAL "
+        "ORDER BY started_at, run_id",
         parameters={"database": database},
     ).result_rows
     return [
@@ -88,12 +89,15 @@ def refuse_mixed(earlier: list[RunRecord], inputs: list[Input]) -> None:
         Naming the feed and what can be done.
     """
     for source in inputs:
-        held = {i["input"] for run in earlier if run.status != "failed" for i in run.inputs if i["feed"] == source.feed.name}
+        held = {
+            i["input"] for run in earlier if run.status != "failed" for i in run.inputs if i["feed"] == source.feed.name
+        }
         if held - {source.name}:
             msg = (
                 f"the stores hold profiles that feed {source.feed.name} built from another input:\n  "
                 + "\n  ".join(sorted(held - {source.name}))
-                + "\nA run that starts from empty state would be refused as older. Either continue that run's state with "
-                "--restore SAVEPOINT, or put all files into one folder and read that, or begin anew with `livetags reset`."
+                + "\nA run that starts from empty state would be refused as older. Either continue that run's state "
+                "with --restore SAVEPOINT, or put all files into one folder and read that, or begin anew with "
+                "`livetags reset`."
             )
             raise MixedLogs(msg)

@@ -34,6 +34,7 @@ Record = tuple[str, str, int, int, bytes | None, bytes | None]
 """feed, log, partition, offset, key, value: one record and where it lies."""
 
 _PROGRESS_EVERY = 20_000
+_LARGEST_VALUE = 1e15
 
 
 class OracleTag(NamedTuple):
@@ -121,6 +122,7 @@ def recompute(
         try:
             event = _event_of(feed, key, value, settings.max_record_bytes)
             _check_time(event.event_time_ms, rules, now_ms)
+            _check_values(event)
             user = users.get(event.user) or users.setdefault(event.user, _User())
             if not user.memory.is_new(event, rules):
                 duplicates += 1
@@ -216,6 +218,11 @@ def _check_time(event_time_ms: int, rules: Rules, now_ms: int) -> None:
         raise Rejected(Reason.TIME_IN_FUTURE)
     if event_time_ms < rules.min_event_time_ms:
         raise Rejected(Reason.TIME_BEFORE_MINIMUM)
+
+
+def _check_values(event: Event) -> None:
+    if any(not abs(value) <= _LARGEST_VALUE for _, _, value in evidence_of(event)):
+        raise Rejected(Reason.VALUE_NOT_FINITE)
 
 
 def _profile(user: _User, names: list[tuple[str, str]], rules: Rules) -> OracleProfile:

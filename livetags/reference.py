@@ -41,11 +41,11 @@ def tags_page() -> str:
         "| group | kind | unit | half-life | meaning |",
         "|---|---|---|---|---|",
     ]
-    lines += [
-        f"| `{g.name}` | {g.kind} | {g.unit} | {g.half_life_days:g} d | {g.meaning} |" for g in GROUPS.values()
-    ]
+    lines += [f"| `{g.name}` | {g.kind} | {g.unit} | {g.half_life_days:g} d | {g.meaning} |" for g in GROUPS.values()]
     lines += ["", "| feed | topic | in files |", "|---|---|---|"]
-    lines += [f"| `{f.name}` | `{f.topic}` | {f.file_format}, `{f.name}*{f.file_suffix}[.gz]` |" for f in FEEDS.values()]
+    lines += [
+        f"| `{f.name}` | `{f.topic}` | {f.file_format}, `{f.name}*{f.file_suffix}[.gz]` |" for f in FEEDS.values()
+    ]
     lines += ["", "| reason code of a dead letter | meaning |", "|---|---|"]
     lines += [f"| `{reason.value}` | {meaning} |" for reason, meaning in MEANING.items()]
     return "\n".join(lines) + "\n"

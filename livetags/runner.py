@@ -98,7 +98,9 @@ def run_profile_update(
                 begin = topics.begin_offsets(source.bootstrap, source.topic)
                 end = topics.end_offsets(source.bootstrap, source.topic)
                 total += sum(end[partition] - begin[partition] for partition in end)
-    entry = ledger.RunRecord(run_id, JOB, [{"feed": i.feed.name, "input": i.name} for i in inputs], "running", started_at)
+    entry = ledger.RunRecord(
+        run_id, JOB, [{"feed": i.feed.name, "input": i.name} for i in inputs], "running", started_at
+    )
     ledger.record(client, database, entry)
 
     progress.step("starting Flink")
@@ -129,9 +131,7 @@ def run_profile_update(
     finally:
         job.kill()
         shutil.rmtree(spool_folder, ignore_errors=True)
-        ledger.record(
-            client, database, ledger.RunRecord(run_id, JOB, entry.inputs, status, started_at)
-        )
+        ledger.record(client, database, ledger.RunRecord(run_id, JOB, entry.inputs, status, started_at))
     result = ledger.totals(client, database, run_id)
     if result.events_in != last_in:
         last_s = time.monotonic() - clock

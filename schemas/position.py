@@ -4,8 +4,9 @@ from __future__ import annotations
 
 PARTITION_SHIFT = 40
 FEED_SHIFT = 56
+PARTITIONS = 1 << (FEED_SHIFT - PARTITION_SHIFT)
 _OFFSET_MASK = (1 << PARTITION_SHIFT) - 1
-_PARTITION_MASK = (1 << (FEED_SHIFT - PARTITION_SHIFT)) - 1
+_PARTITION_MASK = PARTITIONS - 1
 
 
 def pack_position(feed_number: int, partition: int, offset: int) -> int:

@@ -32,7 +32,7 @@ MEANING: dict[Reason, str] = {
     Reason.KEY_MISMATCH: "the record's key and its value name different subscribers",
     Reason.EVENT_ID_MISSING: "no identity of the event, so a repeat could not be told from a new one",
     Reason.TAG_MISSING: "nothing says which tag this is evidence for (for example a product without a category)",
-    Reason.VALUE_NOT_FINITE: "a value is NaN or infinite",
+    Reason.VALUE_NOT_FINITE: "a value is NaN, infinite, or beyond 1e15: it would spoil every sum it enters",
     Reason.VALUE_NEGATIVE: "a value that can't be negative is",
     Reason.TIME_BEFORE_MINIMUM: "event time before min_event_time: a broken clock or unit",
     Reason.TIME_IN_FUTURE: "event time later than now + future_tolerance_minutes: a broken clock",
@@ -42,7 +42,7 @@ MEANING: dict[Reason, str] = {
 }
 
 
-class Rejected(Exception):  # noqa: N818 - an outcome, not an error of the program
+class Rejected(Exception):
     """Raised by a feed's `decode`: the record is unusable, for this reason. Carries no record content."""
 
     def __init__(self, reason: Reason) -> None:

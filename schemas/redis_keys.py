@@ -1,7 +1,7 @@
 """Redis keys of the hot profiles. Readers in other languages rely on them: see docs/reading-redis.md.
 
-``<prefix>:p:{<user>}``       hash: ``<group>:<tag>`` -> weight as a plain decimal number at the instant in ``_as_of_ms``;
-                              reserved fields begin with ``_``.
+``<prefix>:p:{<user>}``       hash: ``<group>:<tag>`` -> weight as a plain decimal number at the instant in
+                              ``_as_of_ms``; reserved fields begin with ``_``.
 ``<prefix>:e:{<user>}``       string: JSON object ``<group>:<tag>`` -> time of the newest evidence, ms since the epoch.
 ``<prefix>:groups``           hash: tag group -> half-life in milliseconds, for decaying a weight to now.
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Literal, Self
 from urllib.parse import urlsplit, urlunsplit
@@ -31,7 +32,7 @@ EMBEDDED = "embedded"
 class Settings(BaseSettings):
     """All settings; a field's description is its reason."""
 
-    model_config = SettingsConfigDict(env_prefix="LIVETAGS_", extra="forbid", frozen=True)
+    model_config = SettingsConfigDict(env_prefix="LIVETAGS_", extra="forbid", frozen=True, hide_input_in_errors=True)
 
     # Where things are
     data_dir: Path = Field(
@@ -106,7 +107,7 @@ class Settings(BaseSettings):
     max_record_bytes: int = Field(
         65_536, ge=64, description="longer records are rejected before any parser sees them (parser bombs)"
     )
-    kafka_properties: dict[str, str] = Field(
+    kafka_properties: dict[str, SecretStr] = Field(
         default_factory=dict, description="passed to the Kafka consumer, for example security.protocol"
     )
 
@@ -122,7 +123,7 @@ class Settings(BaseSettings):
         60.0, ge=0, description="a record dated later than this is a broken clock and would shift the user's whole past"
     )
     min_event_time_ms: int = Field(
-        946_684_800_000, description="2000-01-01: earlier event times are broken units or clocks"
+        946_684_800_000, ge=0, description="2000-01-01: earlier event times are broken units or clocks"
     )
     dedup_bucket_minutes: int = Field(60, ge=1, description="ids are remembered and forgotten in buckets of event time")
     dedup_horizon_hours: int = Field(
@@ -155,7 +156,15 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Arguments over environment over file."""
+        """Arguments over environment over file; a variable that names no setting is refused."""
+        names = {f"LIVETAGS_{name}".upper() for name in settings_cls.model_fields} | {SETTINGS_FILE_VARIABLE}
+        for variable in os.environ:
+            if variable.upper().startswith("LIVETAGS_") and variable.upper() not in names:
+                near = get_close_matches(variable.upper(), names, n=1)
+                msg = f"environment variable {variable} names no setting" + (
+                    f"; did you mean {near[0]}?" if near else ""
+                )
+                raise ValueError(msg)
         file = os.environ.get(SETTINGS_FILE_VARIABLE)
         if not file:
             return init_settings, env_settings
@@ -202,8 +211,8 @@ class Settings(BaseSettings):
         )
 
     def public(self) -> str:
-        """Everything but the secrets and this machine's own paths, as JSON: what may travel in a job graph."""
-        return self.model_dump_json(exclude={"redis_url", "clickhouse_url", "kafka_properties"})
+        """Everything but the secrets and this machine's own folder, as JSON: what may travel in a job graph."""
+        return self.model_dump_json(exclude={"redis_url", "clickhouse_url", "kafka_properties", "data_dir"})
 
     @classmethod
     def on_worker(cls, public: str) -> Self:

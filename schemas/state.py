@@ -11,12 +11,15 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Callable
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
-from msgspec import Struct, field
+from msgspec import Meta, Struct, field
 
 SCHEMA_VERSION = 1
+
+
+Cell = Annotated[list[float], Meta(min_length=2, max_length=4)]
 
 
 class StateError(ValueError):
@@ -41,8 +44,8 @@ class GroupState(Struct, array_like=True):
 
     landmark: int
     half_life_ms: int
-    cells: dict[str, list[float]]
-    other: list[float] | None = None
+    cells: dict[str, Cell]
+    other: Cell | None = None
 
 
 class Profile(Struct, array_like=True):
@@ -74,11 +77,12 @@ class Profile(Struct, array_like=True):
     due_ms: int = 0
     groups: dict[str, GroupState] = field(default_factory=dict)
     dedup_floor: int = 0
-    seen: dict[int, Any] = field(default_factory=dict)
+    seen: dict[int, bytes | set[int]] = field(default_factory=dict)
     last_write_ms: int = 0
 
 
 _VERSION_BYTE = bytes([SCHEMA_VERSION])
+_FIELDS_HEADER = bytes([0x90 | len(Profile.__struct_fields__)])  # MessagePack array of up to 15
 _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(Profile)
 
@@ -88,7 +92,7 @@ _UPGRADES: dict[int, Callable[[list[Any]], list[Any]]] = {}
 
 def pack_ids(ids: set[int]) -> bytes:
     """Ids as packed little-endian 64-bit integers."""
-    return array("Q", ids).tobytes()
+    return array("Q", sorted(ids)).tobytes()
 
 
 def unpack_ids(packed: bytes) -> set[int]:
@@ -102,7 +106,7 @@ def encode(profile: Profile) -> bytes:
     """Profile as a blob of the newest version."""
     seen = profile.seen
     for bucket, ids in seen.items():
-        if ids.__class__ is set:
+        if isinstance(ids, set):
             seen[bucket] = pack_ids(ids)
     return _VERSION_BYTE + _encoder.encode(profile)
 
@@ -122,16 +126,27 @@ def decode(blob: bytes) -> Profile:
     version = blob[0]
     try:
         if version == SCHEMA_VERSION:
-            return _decoder.decode(memoryview(blob)[1:])
+            # Fields left out would be filled with defaults, silently: the array's length is part of the version.
+            if blob[1:2] != _FIELDS_HEADER:
+                raise msgspec.DecodeError
+            return _checked(_decoder.decode(memoryview(blob)[1:]))
         if version not in _UPGRADES:
-            msg = f"state of schema version {version}; this build reads versions up to {SCHEMA_VERSION}: run the newer one"
+            msg = f"state of schema version {version}, this build reads up to {SCHEMA_VERSION}: run the newer build"
             raise StateError(msg)
         fields = msgspec.msgpack.decode(memoryview(blob)[1:])
         while version < SCHEMA_VERSION:
             fields = _UPGRADES[version](fields)
             version += 1
-        return msgspec.convert(fields, Profile)
-    except msgspec.DecodeError:
+        return _checked(msgspec.convert(fields, Profile))
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         # The decoder's text can quote values of the state, so it is not passed on.
         msg = f"damaged state of schema version {version} ({len(blob)} bytes): restore from an earlier checkpoint"
         raise StateError(msg) from None
+
+
+def _checked(profile: Profile) -> Profile:
+    """The profile, if its buckets are packed ids."""
+    for ids in profile.seen.values():
+        if not isinstance(ids, bytes) or len(ids) % 8:
+            raise msgspec.DecodeError
+    return profile

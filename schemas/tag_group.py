@@ -7,6 +7,7 @@ from typing import Literal
 from msgspec import Struct
 
 MS_PER_DAY = 86_400_000
+MAX_HALF_LIFE_DAYS = 1_000_000
 
 
 class TagGroup(Struct, frozen=True):
@@ -44,10 +45,9 @@ def half_life_ms(half_life_days: float) -> int:
     Raises
     ------
     ValueError
-        When it is not a positive number.
+        When it is not a positive number, or longer than any evidence.
     """
-    ms = round(half_life_days * MS_PER_DAY)
-    if not ms > 0:
-        msg = f"half_life_days must be positive, got {half_life_days!r}"
+    if not 0 < half_life_days <= MAX_HALF_LIFE_DAYS or not (ms := round(half_life_days * MS_PER_DAY)):
+        msg = f"half_life_days must be at least 1 ms and at most {MAX_HALF_LIFE_DAYS:,} days, got {half_life_days!r}"
         raise ValueError(msg)
     return ms

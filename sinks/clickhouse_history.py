@@ -14,6 +14,7 @@ import numpy as np
 from clickhouse_connect.driver.exceptions import DatabaseError, OperationalError
 from urllib3.exceptions import HTTPError
 
+from schemas.events import identity_of
 from schemas.outputs import DeadLetter, HistoryBatch, ShardCounts
 from schemas.reasons import Reason
 from sinks.clickhouse_client import connect
@@ -83,9 +84,7 @@ class ClickHouseHistorySink:
         refused = self._write_evidence(batches)
         dead = [letter for batch in batches for letter in batch.dead_letters]
         if refused:
-            dead += [
-                DeadLetter(feed, "tag_evidence", 0, event_id, Reason.HISTORY_REFUSED) for feed, event_id in refused
-            ]
+            dead += [DeadLetter(feed, "tag_evidence", 0, row, Reason.HISTORY_REFUSED) for feed, row in refused]
         if dead:
             columns = [
                 list(column)
@@ -124,7 +123,9 @@ class ClickHouseHistorySink:
                 raise
             rows = len(columns[0])
             if rows == 1:
-                return [(columns[5][0], int(columns[3][0]))]
+                user, tag, time_ms, event_id, _, feed = (column[0] for column in columns)
+                # names the row without saying whose it is
+                return [(feed, identity_of(f"{user}/{tag}/{time_ms}/{event_id}"))]
             half = rows // 2
             return self._insert_or_isolate([c[:half] for c in columns]) + self._insert_or_isolate(
                 [c[half:] for c in columns]
@@ -150,12 +151,13 @@ class ClickHouseHistorySink:
 
 
 def _passing(call: Any) -> Any:
-    """Run `call`, turning failures that may pass into `Transient`; the text of an error can hold values and is dropped."""
+    """Run `call`, turning failures that may pass into `Transient`; an error's text can hold values: it is dropped."""
     try:
         return call()
     except (OperationalError, HTTPError, OSError) as error:
         raise Transient(type(error).__name__) from None
     except DatabaseError as error:
         if error.code in _PASSING_ERRORS:
-            raise Transient(f"code {error.code}") from None
+            code = f"code {error.code}"
+            raise Transient(code) from None
         raise

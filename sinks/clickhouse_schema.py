@@ -31,7 +31,7 @@ def migrate(client: Client, database: str) -> list[str]:
     recorded = client.query(
         "SELECT name, checksum FROM {database:Identifier}.schema_migrations FINAL", parameters=scope
     )
-    applied: dict[str, str] = {name: checksum for name, checksum in recorded.result_rows}
+    applied: dict[str, str] = {str(row[0]): str(row[1]) for row in recorded.result_rows}
     files = sorted(
         (f for f in resources.files("schemas.clickhouse").iterdir() if f.name.endswith(".sql")), key=lambda f: f.name
     )

@@ -24,6 +24,9 @@ from sinks.retry import Transient, retrying
 _FUNCTION = "livetags_put_profile_1"
 _TRANSIENT_REPLIES = ("OOM", "READONLY", "LOADING", "BUSY", "CLUSTERDOWN", "TRYAGAIN", "MASTERDOWN", "NOREPLICAS")
 
+# Replies that the client turns into errors of their own, without the word
+_TRANSIENT_ERRORS = (redis.exceptions.OutOfMemoryError, redis.exceptions.BusyLoadingError, redis.ReadOnlyError)
+
 _json = msgspec.json.Encoder().encode
 
 
@@ -59,6 +62,7 @@ class RedisHotSink:
         self._client = redis.Redis.from_url(
             url, socket_timeout=timeout_s, socket_connect_timeout=timeout_s, retry=Retry(NoBackoff(), 0)
         )
+        self._library_loaded = False
         self._library = (resources.files("sinks") / "hot_profile.lua").read_text()
 
     def open(self, half_lives_ms: dict[str, int]) -> None:
@@ -101,6 +105,12 @@ class RedisHotSink:
         self._client.close()
 
     def _put(self, profiles: Iterable[HotProfile]) -> list[int | Exception]:
+        if not self._library_loaded:
+            # FUNCTION FLUSH, FLUSHALL or a fail-over to a server without it
+            try:
+                self._load_library()
+            except redis.RedisError as error:
+                raise self._as_transient(error) from None
         pipeline = self._client.pipeline(transaction=False)
         for profile in profiles:
             pipeline.execute_command(  # type: ignore[no-untyped-call]
@@ -127,17 +137,17 @@ class RedisHotSink:
         ):
             return Transient(type(error).__name__)
         if "Function not found" in text:
-            # FLUSHALL or a fail-over to a server without it: load it again and go on
-            self._load_library()
-            return Transient("function was missing")
+            self._library_loaded = False
+            return Transient("function missing")
         word = text.partition(" ")[0]
-        if word in _TRANSIENT_REPLIES or isinstance(error, redis.exceptions.BusyLoadingError | redis.ReadOnlyError):
+        if word in _TRANSIENT_REPLIES or isinstance(error, _TRANSIENT_ERRORS):
             return Transient(word)
         raise error
 
     def _load_library(self) -> None:
         try:
             self._client.function_load(self._library, replace=True)
+            self._library_loaded = True
         except redis.ResponseError as error:
             if "unknown command" in str(error).lower():
                 msg = "this Redis has no server-side functions: livetags needs Redis 7.0 or later, or Valkey"

@@ -1,4 +1,4 @@
-"""Feeds: one file each, listed here by hand. A feed says which topic it is, who its subscriber is, and decodes bytes."""
+"""Feeds, one file each, listed here by hand: which topic, who the subscriber is, and what the bytes say."""
 
 from __future__ import annotations
 

@@ -11,7 +11,6 @@ Record: ``{"household_id": "900", "basket_id": 31198570044, "product_id": 105369
 from __future__ import annotations
 
 from collections.abc import Iterator
-from math import isfinite
 
 import msgspec
 
@@ -59,19 +58,17 @@ def decode(key: bytes, value: bytes) -> Purchase:
     Raises
     ------
     Rejected
-        malformed, key_mismatch, tag_missing, value_not_finite or value_negative.
+        malformed, key_missing, key_mismatch, tag_missing or value_negative.
     """
     try:
         line = _line.decode(value)
     except _REFUSED_BY_DECODER:
         raise Rejected(Reason.MALFORMED) from None
     user = text_of(key)
-    if line.household_id is not None and str(line.household_id) != user:
+    if line.household_id not in (None, "") and str(line.household_id) != user:
         raise Rejected(Reason.KEY_MISMATCH)
     if not line.category:
         raise Rejected(Reason.TAG_MISSING)
-    if not (isfinite(line.quantity) and isfinite(line.sales_value)):
-        raise Rejected(Reason.VALUE_NOT_FINITE)
     if line.quantity < 0 or line.sales_value < 0:
         raise Rejected(Reason.VALUE_NEGATIVE)
     return Purchase(

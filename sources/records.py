@@ -15,6 +15,7 @@ from sources.feed import Feed
 
 _CHUNK = 1 << 20
 _LONGEST_VARINT = 10
+_NEVER_PARSES = b"\x07"
 
 
 def input_files(feed: Feed, path: Path, only: bool) -> list[Path]:
@@ -46,8 +47,9 @@ def read_records(feed: Feed, file: Path, max_record_bytes: int) -> Iterator[tupl
 
     A file that ends inside a record gives what is left of it as its last record: it will be refused as malformed.
     """
-    opened = gzip.open(file, "rb") if file.suffix == ".gz" else file.open("rb", buffering=_CHUNK)
-    with cast(BinaryIO, opened) as stream:
+    opener = gzip.open if file.suffix == ".gz" else open
+    with opener(file, "rb") as opened:
+        stream = cast(BinaryIO, opened)
         yield from enumerate(
             _lines(stream, max_record_bytes) if feed.file_format == "lines" else _delimited(stream, max_record_bytes), 1
         )
@@ -79,8 +81,9 @@ def _delimited(stream: BinaryIO, limit: int) -> Iterator[bytes]:
         complete = raw[-1] < 0x80 and len(value) == min(length, limit + 1)
         if complete and length > limit + 1:
             complete = _skip(stream, length - limit - 1)
-        # After broken framing nothing further can be told apart: the rest of the file is one unusable record.
-        yield value if complete else value[: max(len(value) - 1, 0)] or raw
+        # After broken framing nothing further can be told apart: the rest of the file is one unusable record. What is
+        # left of it could parse by chance, with fields missing; wire type 7 does not exist, so this never does.
+        yield value if complete else (_NEVER_PARSES + value)[: limit + 1]
         if not complete:
             return
 

@@ -19,7 +19,7 @@ from zlib import crc32
 
 import msgspec
 
-from schemas.position import pack_position
+from schemas.position import PARTITIONS, pack_position
 from sources.feed import Feed
 from sources.records import read_records
 
@@ -50,6 +50,11 @@ def spool(
     on_progress
         Called now and then with the records so far.
     """
+    if len(files) > PARTITIONS:
+        msg = (
+            f"feed {feed.name} has {len(files):,} files, a position numbers {PARTITIONS:,}: put several logs in a file"
+        )
+        raise ValueError(msg)
     folder.mkdir(parents=True, exist_ok=True)
     records = 0
     with ExitStack() as stack:

@@ -17,7 +17,6 @@ import json
 import os
 import re
 import signal
-import site
 import socket
 import subprocess
 import sys
@@ -178,14 +177,10 @@ class StandaloneCluster:
         ClusterError
             The client ended with an error, or named no job.
         """
-        command = [str(_home() / "bin" / "flink"), "run", "--detached", "-pyclientexec", sys.executable]
+        command = ["flink", "run", "--detached", "-pyclientexec", sys.executable]
         command += ["-pyexec", sys.executable, *flink_arguments, "-py", str(job), *arguments]
         said = self._client(command, environment or {})
-        found = re.search(r"JobID ([0-9a-f]{32})", said)
-        if found is None:
-            message = f"flink run named no job; it said:\n{_last_lines(said)}"
-            raise ClusterError(message)
-        return found.group(1)
+        return job_id(said)
 
     def jobs(self) -> dict[str, str]:
         """Status of every job by its id."""
@@ -220,7 +215,7 @@ class StandaloneCluster:
         ClusterError
             The client ended with an error, or named no savepoint.
         """
-        said = self._client([str(_home() / "bin" / "flink"), "stop", "--savepointPath", target, job], {})
+        said = self._client(["flink", "stop", "--savepointPath", target, job], {})
         found = re.search(r"Path: (\S+)", said)
         if found is None:
             message = f"flink stop named no savepoint; it said:\n{_last_lines(said)}"
@@ -287,6 +282,12 @@ class StandaloneCluster:
         }
         (self.folder / "conf" / "config.yaml").write_text(yaml.safe_dump(options, width=100_000), encoding="utf-8")
 
+    def client_environment(self) -> dict[str, str]:
+        """Environment for Flink's own commands (``flink run``, ``flink list`` ...), with ``flink`` first on PATH."""
+        path = f"{_home() / 'bin'}{os.pathsep}{os.environ.get('PATH', '')}"
+        # A client lives for seconds: the first compiler only, and it starts in less time.
+        return {**self._environment({}), "PATH": path, "JVM_ARGS": "-XX:TieredStopAtLevel=1"}
+
     def _environment(self, more: Mapping[str, str]) -> dict[str, str]:
         return {
             **os.environ,
@@ -323,7 +324,7 @@ class StandaloneCluster:
                 text=True,
                 errors="replace",
                 timeout=_SUBMIT_TIMEOUT_S,
-                env=self._environment(more),
+                env={**self.client_environment(), **more},
                 check=False,
             )
         except subprocess.TimeoutExpired as error:
@@ -359,6 +360,21 @@ class StandaloneCluster:
         return "".join(f"\n{each} said last:\n{_last_lines(text)}" for each, text in texts.items())
 
 
+def job_id(said: str) -> str:
+    """Id of the job in what ``flink run`` said.
+
+    Raises
+    ------
+    ClusterError
+        There is none.
+    """
+    found = re.search(r"JobID ([0-9a-f]{32})", said)
+    if found is None:
+        message = f"flink run named no job; it said:\n{_last_lines(said)}"
+        raise ClusterError(message)
+    return found.group(1)
+
+
 def _home() -> Path:
     """Folder of Flink in the wheel; not imported, since only jobs/ knows Flink."""
     spec = importlib.util.find_spec("pyflink")
@@ -386,7 +402,7 @@ def main() -> None:
     parser.add_argument("--taskmanagers", type=int, default=2)
     chosen = parser.parse_args()
     with StandaloneCluster(chosen.folder, chosen.taskmanagers) as cluster:
-        print(f"{cluster.rest_url}  configuration for `flink run`: FLINK_CONF_DIR={cluster.folder / 'conf'}", flush=True)
+        print(f"{cluster.rest_url}\nfor `flink run`: export FLINK_CONF_DIR={cluster.folder / 'conf'}", flush=True)
         try:
             signal.pause()
         except KeyboardInterrupt:

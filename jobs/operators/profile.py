@@ -185,7 +185,7 @@ class ProfileOperator(KeyedProcessFunction):  # type: ignore[misc]
             self._cache.move_to_end(user)
             return cached
         blob = self._profiles.get(user)
-        return (state.decode(blob), len(blob)) if blob else (state.Profile(), 0)
+        return (state.decode(blob), len(blob)) if blob is not None else (state.Profile(), 0)
 
     def _store(self, user: str, profile: state.Profile, known_bytes: int, counts: ShardCounts) -> None:
         blob = state.encode(profile)

@@ -80,9 +80,7 @@ def resolved(settings: Settings) -> Settings:
     StoresDown
         When a URL is `embedded` and that store does not run.
     """
-    wanted = {
-        name: getattr(settings, f"{name}_url").get_secret_value() == EMBEDDED for name in ("redis", "clickhouse")
-    }
+    wanted = {name: getattr(settings, f"{name}_url").get_secret_value() == EMBEDDED for name in ("redis", "clickhouse")}
     if not any(wanted.values()):
         return settings
     states = status(settings)
@@ -93,9 +91,7 @@ def resolved(settings: Settings) -> Settings:
     ports = _ports(settings.data_dir)
     urls = _urls(ports["redis"], ports["clickhouse"])
     return settings.model_copy(
-        update={
-            f"{name}_url": SecretStr(getattr(urls, name)) for name, embedded in wanted.items() if embedded
-        }
+        update={f"{name}_url": SecretStr(getattr(urls, name)) for name, embedded in wanted.items() if embedded}
     )
 
 

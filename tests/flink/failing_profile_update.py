@@ -9,7 +9,7 @@ from pathlib import Path
 import jobs.profile_update
 from jobs.operators.hot_writer import HotWriter
 
-MARKER_VARIABLE = "LIVETAGS_TEST_FAILED_ONCE"
+MARKER_VARIABLE = "TEST_FAILED_ONCE_MARKER"
 _CHECKPOINTS_BEFORE = 2
 
 

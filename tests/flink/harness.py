@@ -1,4 +1,4 @@
-"""Running the real job in a test: fresh database and key prefix, inputs with known dirt, and what the stores then hold."""
+"""Running the real job in a test: a corner of the stores of its own, inputs with known dirt, what the stores hold."""
 
 from __future__ import annotations
 
@@ -89,12 +89,11 @@ BAD_HOUSEHOLD = {
     b"[" * 50_000: "malformed",
     b"x" * 10_000_000: "record_too_large",
     b'{"household_id": "1\xff\xfe", "basket_id": 1}': "malformed",
-    b'{"basket_id": 1, "product_id": 2, "category": "A", "quantity": 1, "sales_value": 1, "event_time_ms": 1483271606000}': (
+    b'{"basket_id":1,"product_id":2,"category":"A","quantity":1,"sales_value":1,"event_time_ms":1483271606000}': (
         "key_missing"
     ),
-    b'{"household_id":"1","basket_id":1,"product_id":2,"category":"A","quantity":1,"sales_value":1,"event_time_ms":-5}': (
-        "time_before_minimum"
-    ),
+    b'{"household_id":"1","basket_id":1,"product_id":2,"category":"A","quantity":1,"sales_value":1,"event_time_ms":'
+    b"-5}": "time_before_minimum",
     b'{"household_id":"1","basket_id":1,"product_id":2,"category":"A","quantity":1,"sales_value":1,"event_time_ms":'
     b"253402300800000}": "time_in_future",
     b'{"household_id":"1","basket_id":1,"product_id":2,"category":null,"quantity":1,"sales_value":1,"event_time_ms":'

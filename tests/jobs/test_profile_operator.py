@@ -375,11 +375,6 @@ def test_a_damaged_profile_stops_the_job_instead_of_starting_the_user_anew() -> 
         process(operator_on(engine), engine, [bought("u1", 2)])
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="_load tests `if blob`: an empty blob starts the user anew silently, the very thing decode refuses; test"
-    " `blob is not None`",
-)
 def test_an_empty_blob_stops_the_job_instead_of_starting_the_user_anew() -> None:
     engine = FakeEngine(NOW_MS)
     operator_on(engine)
@@ -388,12 +383,6 @@ def test_an_empty_blob_stops_the_job_instead_of_starting_the_user_anew() -> None
         process(operator_on(engine), engine, [bought("u1", 2)])
 
 
-@pytest.mark.xfail(
-    strict=True,
-    raises=OverflowError,
-    reason="a finite sales_value near the largest double overflows the cell, then int(inf) raises in advance: the job"
-    " fails and fails again at every restart; refuse absurd magnitudes in decode",
-)
 def test_no_record_stops_the_job() -> None:
     engine = FakeEngine(NOW_MS)
     out = process(operator_on(engine), engine, [bought("u1", 1, spend=1.7e308), bought("u1", 2)])

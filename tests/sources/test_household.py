@@ -139,12 +139,6 @@ def test_a_key_that_is_not_text_is_refused() -> None:
     assert reason_of(line(), key=b"\xff") is Reason.MALFORMED
 
 
-@pytest.mark.xfail(
-    strict=True,
-    raises=Rejected,
-    reason="subscriber and key_sql take an empty household_id for none, decode takes it for another household"
-    " (key_mismatch) though the record has a key; compare only when it is not in (None, '')",
-)
 def test_an_empty_household_id_is_no_household_id() -> None:
     assert decode(b"900", line(household_id="")).user == "900"
 

@@ -159,11 +159,6 @@ def test_broken_framing_ends_the_file_with_one_record_that_is_refused(tail: byte
     assert rejected.value.reason is Reason.MALFORMED
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="sources.records._delimited drops one byte of a cut record so that it won't parse: cut one byte after the"
-    " end of a field it does, and is folded with fields missing; yield b'\\x07' + value: wire type 7 never parses",
-)
 def test_a_cut_record_is_refused_wherever_it_is_cut() -> None:
     folded = []
     for length in range(1, len(GOOD)):

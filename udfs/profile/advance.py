@@ -6,7 +6,7 @@ The Flink operator, the back-test of a rule, the rebuild from history and "why d
 
 from __future__ import annotations
 
-from math import log2
+from math import ceil, log2
 from typing import NamedTuple
 
 from schemas.events import Event
@@ -36,6 +36,9 @@ class Refused(NamedTuple):
 
 Output = Folded | Duplicate | Refused
 
+MAX_MAGNITUDE = 1e15
+"""Largest value, either way, that counts as evidence."""
+
 DUPLICATE = Duplicate()
 _NOT_NEW: dict[Seen, Output] = {
     Seen.REPEAT: DUPLICATE,
@@ -43,6 +46,7 @@ _NOT_NEW: dict[Seen, Output] = {
     Seen.TOO_MANY: Refused(Reason.USER_FLOOD),
 }
 _IN_FUTURE = Refused(Reason.TIME_IN_FUTURE)
+_NOT_FINITE = Refused(Reason.VALUE_NOT_FINITE)
 _TOO_EARLY = Refused(Reason.TIME_BEFORE_MINIMUM)
 
 
@@ -76,13 +80,17 @@ def advance(profile: Profile, event: Event, rules: Rules, now_ms: int) -> tuple[
         return profile, _IN_FUTURE, profile.due_ms
     if event_time_ms < rules.min_event_time_ms:
         return profile, _TOO_EARLY, profile.due_ms
+    evidence = evidence_of(event)
+    for _, _, value in evidence:
+        # also false for NaN; a larger value would overflow sums and squares, for good
+        if not -MAX_MAGNITUDE <= value <= MAX_MAGNITUDE:
+            return profile, _NOT_FINITE, profile.due_ms
     seen = horizon.admit(profile, event.event_id, event_time_ms, rules)
     if seen is not NEW:
         return profile, _NOT_NEW[seen], profile.due_ms
 
-    evidence = evidence_of(event)
     groups = profile.groups
-    floor = rules.weight_floor
+    log2_floor = log2(rules.weight_floor)
     due_ms: float = profile.due_ms
     for name, tag, value in evidence:
         rule = rules.groups[name]
@@ -93,11 +101,13 @@ def advance(profile: Profile, event: Event, rules: Rules, now_ms: int) -> tuple[
         elif group.half_life_ms != half_life_ms:
             cells.change_half_life(group, rule, profile.last_event_ms)
         scaled = cells.add(group, rule, tag, value, event_time_ms, rules.max_tags_per_group)[0]
+        if group.other is not None and group.other[0] > scaled:
+            scaled = group.other[0]  # a spill may have made "other" the last to fade
         if scaled > 0.0:
-            expires_ms = half_life_ms * (group.landmark + log2(scaled / floor))  # decay.expires_at_ms, written out
+            expires_ms = half_life_ms * (group.landmark + log2(scaled) - log2_floor)  # decay.expires_at_ms, written out
             if expires_ms > due_ms:
                 due_ms = expires_ms
-    profile.due_ms = int(due_ms)
+    profile.due_ms = ceil(due_ms)
     if event_time_ms > profile.last_event_ms:
         profile.last_event_ms = event_time_ms
     if profile.n == 0 or event_time_ms < profile.first_event_ms:

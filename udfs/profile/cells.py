@@ -29,7 +29,7 @@ def add(group: GroupState, rule: GroupRule, tag: str, value: float, event_time_m
             observe(cell, value, scale)
         else:
             cell[0] = value * scale
-        cell[-1] = event_time_ms
+        cell[-1] = float(event_time_ms)  # as decoding gives it, so that encoding is the same
         if len(cells) > max_tags and spill_lightest(group, rule.numeric) == tag and group.other is not None:
             return group.other
         return cell
@@ -38,7 +38,7 @@ def add(group: GroupState, rule: GroupRule, tag: str, value: float, event_time_m
     else:
         cell[0] += value * scale
     if event_time_ms > cell[-1]:
-        cell[-1] = event_time_ms
+        cell[-1] = float(event_time_ms)
     return cell
 
 

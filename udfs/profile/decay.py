@@ -40,7 +40,13 @@ def shift(value: float, half_lives: int) -> float:
 
 
 def weight_at(scaled: float, time_ms: int, half_life_ms: int, landmark: int) -> float:
-    """Decayed weight at `time_ms` of a scaled sum: ``c * 2**(-(T/h - N))``."""
+    """Decayed weight at `time_ms` of a scaled sum: ``c * 2**(-(T/h - N))``.
+
+    Raises
+    ------
+    OverflowError
+        For a time some thousand half-lives before the landmark: before there was any evidence.
+    """
     whole, rest_ms = divmod(time_ms, half_life_ms)
     half_lives = min(max(whole - landmark, -_GONE_HALF_LIVES), _GONE_HALF_LIVES)
     return ldexp(scaled * exp2(-rest_ms / half_life_ms), -half_lives)
@@ -59,4 +65,4 @@ def expires_at_ms(scaled: float, half_life_ms: int, landmark: int, floor: float)
     """
     if scaled <= 0.0:
         return -inf
-    return half_life_ms * (landmark + log2(scaled / floor))
+    return half_life_ms * (landmark + log2(scaled) - log2(floor))

@@ -36,7 +36,7 @@ def admit(profile: Profile, event_id: int, event_time_ms: int, rules: Rules) -> 
             return Seen.TOO_OLD
         ids = seen[bucket] = set()
         _forget(profile, bucket, rules)
-    elif ids.__class__ is bytes:
+    elif isinstance(ids, bytes):
         ids = seen[bucket] = unpack_ids(ids)
     if event_id in ids:
         return _REPEAT
@@ -51,13 +51,13 @@ def _forget(profile: Profile, opened: int, rules: Rules) -> None:
     seen = profile.seen
     newest = max(seen)
     floor = max(profile.dedup_floor, newest - rules.dedup_buckets + 1)
-    held = sum([len(ids) if ids.__class__ is set else len(ids) >> 3 for ids in seen.values()])
+    held = sum([len(ids) if isinstance(ids, set) else len(ids) >> 3 for ids in seen.values()])
     if held > rules.dedup_max_ids:
         for bucket in sorted(seen):
             if bucket == newest or held <= rules.dedup_max_ids:
                 break
             ids = seen[bucket]
-            held -= len(ids) if ids.__class__ is set else len(ids) >> 3
+            held -= len(ids) if isinstance(ids, set) else len(ids) >> 3
             floor = max(floor, bucket + 1)
     profile.dedup_floor = floor
     # the opened bucket stays even below a new floor: an event is about to be remembered in it

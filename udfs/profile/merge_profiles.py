@@ -5,6 +5,7 @@ from __future__ import annotations
 from schemas.rules import Rules
 from schemas.state import GroupState, Profile, unpack_ids
 from udfs.profile import cells, weighted_welford
+from udfs.profile.expiry import due_ms_of
 
 
 def merge(profile: Profile, more: Profile, rules: Rules) -> Profile:
@@ -18,6 +19,9 @@ def merge(profile: Profile, more: Profile, rules: Rules) -> Profile:
         mine = profile.groups.get(name)
         if mine is None:
             mine = profile.groups[name] = GroupState(other.landmark, other.half_life_ms, {})
+        for group, at_ms in ((mine, profile.last_event_ms), (other, more.last_event_ms)):
+            if group.half_life_ms != rule.half_life_ms:
+                cells.change_half_life(group, rule, at_ms)
         landmark = max(mine.landmark, other.landmark)
         cells.shift_to(mine, rule.numeric, landmark)
         cells.shift_to(other, rule.numeric, landmark)
@@ -33,8 +37,12 @@ def merge(profile: Profile, more: Profile, rules: Rules) -> Profile:
     first_times = [p.first_event_ms for p in (profile, more) if p.n]
     profile.first_event_ms = min(first_times, default=0)
     profile.last_event_ms = max(profile.last_event_ms, more.last_event_ms)
-    profile.due_ms = max(profile.due_ms, more.due_ms)
+    profile.last_write_ms = max(profile.last_write_ms, more.last_write_ms)
+    profile.due_ms = max(profile.due_ms, more.due_ms, due_ms_of(profile, rules))
     profile.dedup_floor = max(profile.dedup_floor, more.dedup_floor)
+    # one side has forgotten what happened below the floor, so what the other remembers of it is not complete
+    for bucket in [b for b in profile.seen if b < profile.dedup_floor]:
+        del profile.seen[bucket]
     profile.generation = max(profile.generation, more.generation)
     profile.n += more.n
     return profile

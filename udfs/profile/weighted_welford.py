@@ -28,6 +28,7 @@ def observe(cell: list[float], value: float, weight: float) -> None:
 
 def merge(cell: list[float], more: list[float]) -> None:
     """Fold another cell of the same landmark in, as if its values had been observed here."""
+    cell[3] = max(cell[3], more[3])
     if more[0] == 0.0:
         return
     total = cell[0] + more[0]
@@ -35,7 +36,6 @@ def merge(cell: list[float], more: list[float]) -> None:
     cell[2] += more[2] + delta * delta * cell[0] / total * more[0]
     cell[1] += delta * (more[0] / total)
     cell[0] = total
-    cell[3] = max(cell[3], more[3])
 
 
 def shift_cell(cell: list[float], half_lives: int) -> None:

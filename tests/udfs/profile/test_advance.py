@@ -150,10 +150,6 @@ def test_an_exact_repeat_is_a_duplicate_and_changes_nothing(events: list[Event],
     assert profile == before
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="state.pack_ids writes ids in set order, which depends on insertion history; use array('Q', sorted(ids))",
-)
 def test_an_exact_repeat_leaves_the_encoded_state_byte_for_byte_equal() -> None:
     for seed in range(30):
         ids = Random(seed)
@@ -164,11 +160,6 @@ def test_an_exact_repeat_leaves_the_encoded_state_byte_for_byte_equal() -> None:
         assert state.encode(profile) == blob
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="cells.add stores the evidence time as int, decoding gives float, so re-encoding a decoded profile changes"
-    " its bytes; store float(event_time_ms)",
-)
 def test_encoding_is_the_same_whether_or_not_the_profile_was_decoded_in_between() -> None:
     blob = state.encode(folded([purchase()]))
     assert state.encode(state.decode(blob)) == blob
@@ -279,10 +270,6 @@ def test_without_a_cap_nothing_is_above_the_floor_a_millisecond_after_due(
         assert weight <= rules.weight_floor * (1 + 1e-8)
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="advance truncates due_ms with int(), up to 1 ms before the last tag's expiry; use math.ceil",
-)
 def test_due_is_never_before_a_tags_expiry() -> None:
     profile = folded([purchase(spend=3.0)])
     latest_ms = max(
@@ -293,11 +280,6 @@ def test_due_is_never_before_a_tags_expiry() -> None:
     assert profile.due_ms >= ceil(latest_ms)
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="advance takes the expiry of the cell it added to only: when another tag is spilled, 'other' grows and"
-    " outlives due_ms, so a sweep drops mass above the floor; take group.other's expiry too after a spill",
-)
 def test_due_is_never_before_the_expiry_of_other() -> None:
     rules = rules_of(DAY_MS, max_tags_per_group=1)
     # each newcomer is heavier than the tag kept before, so it is always another tag that is spilled
@@ -335,22 +317,12 @@ def test_a_changed_half_life_keeps_the_weights_and_decays_them_anew() -> None:
     assert isclose(weights(profile, T0_MS + DAY_MS)["spend:a"], 4.0, rel_tol=1e-12)
 
 
-@pytest.mark.xfail(
-    strict=True,
-    raises=OverflowError,
-    reason="a finite but absurd value (1.7e308 passes household.decode) overflows its cell to inf and int(inf) raises:"
-    " one record stops the job for ever; bound the magnitude of values in decode (say 1e15) as value_not_finite",
-)
 def test_a_finite_value_near_the_largest_double_does_not_stop_the_job() -> None:
     profile, _, due_ms = advance(Profile(), purchase(spend=1.7e308), WEEK, NOW_MS)
     assert isfinite(due_ms)
     assert all(isfinite(x) for group in profile.groups.values() for cell in group.cells.values() for x in cell)
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="squared deviations of values above 1e154 overflow to inf and stay inf; bound the magnitude in decode",
-)
 def test_the_deviation_of_accepted_values_stays_finite() -> None:
-    profile = folded([purchase(1, spend=1e200), purchase(2, spend=0.0)])
+    profile = folded([purchase(1, spend=1e15), purchase(2, spend=0.0)])
     assert all(isfinite(x) for x in profile.groups["line_spend"].cells["all"])

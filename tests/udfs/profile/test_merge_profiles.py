@@ -122,11 +122,6 @@ def test_the_merged_profile_shares_no_cell_with_the_other() -> None:
     assert more.groups["spend"].cells["a"][0] == before
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="merge takes the later of two due_ms, but weights of a tag add up and expire later than either (one"
-    " half-life later for equal halves); recompute due_ms from the merged cells and 'other'",
-)
 def test_merged_due_is_not_before_any_tags_expiry() -> None:
     rules = rules_of()
     merged = merge(folded([purchase(1)], rules), folded([purchase(2)], rules), rules)
@@ -135,11 +130,6 @@ def test_merged_due_is_not_before_any_tags_expiry() -> None:
     assert merged.due_ms >= expiry_ms - 1
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="merge keeps buckets of ids below the merged dedup_floor; horizon.admit takes a bucket that is held for"
-    " complete, so a repeat of an event the other side had forgotten is folded twice; drop buckets < dedup_floor",
-)
 def test_a_merge_never_lets_a_repeat_be_folded_twice() -> None:
     rules = rules_of(buckets=4)
     old, newer = purchase(1, T0_MS - 12 * HOUR_MS), purchase(2, T0_MS)
@@ -149,11 +139,6 @@ def test_a_merge_never_lets_a_repeat_be_folded_twice() -> None:
     assert output is DUPLICATE or output.__class__ is Refused
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="merge compares landmarks of groups with different half_life_ms: indices of different grids, so one side's"
-    " weights turn to nonsense; convert both to the rule's half-life first (cells.change_half_life)",
-)
 def test_profiles_folded_with_different_half_lives_merge_at_the_rules_half_life() -> None:
     slow, fast = rules_of(30 * DAY_MS), rules_of(DAY_MS)
     merged = merge(folded([purchase(1, category="a")], slow), folded([purchase(2, category="b")], fast), fast)
@@ -162,11 +147,6 @@ def test_profiles_folded_with_different_half_lives_merge_at_the_rules_half_life(
     assert read == pytest.approx({"a": 2.0, "b": 2.0}, rel=1e-9)
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="weighted_welford.merge returns early for a cell of zero weight, losing its newer evidence time;"
-    " take max(cell[3], more[3]) before returning",
-)
 def test_merging_keeps_the_evidence_time_of_a_numeric_cell_whose_weight_underflowed() -> None:
     mine, more = [1.0, 5.0, 0.0, 100.0], [0.0, 7.0, 0.0, 200.0]
     weighted_welford.merge(mine, more)
