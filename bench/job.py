@@ -70,7 +70,7 @@ def main(path: str) -> None:
 
 def _build_ours(environment: StreamExecutionEnvironment, settings: Settings, spec: Spec) -> None:
     TalliedProfileOperator.folder = spec.folder
-    profile_update.ProfileOperator = TalliedProfileOperator  # type: ignore[misc]
+    profile_update.ProfileOperator = TalliedProfileOperator  # type: ignore[attr-defined]
     real = spec.variant == OURS_REAL_SINKS
     profile_update.build(
         environment,

@@ -47,7 +47,7 @@ class Watcher:
         self._socket.close()
 
     def _ask(self, *words: str) -> None:
-        self._socket.sendall(hiredis.pack_command(words))
+        self._socket.sendall(hiredis.pack_command(words))  # type: ignore[arg-type]
         reply = False
         while reply is False:
             self._reader.feed(self._socket.recv(65_536))

@@ -131,7 +131,7 @@ def decode(blob: bytes) -> Profile:
                 raise msgspec.DecodeError
             return _checked(_decoder.decode(memoryview(blob)[1:]))
         if version not in _UPGRADES:
-            msg = f"state of schema version {version}, this build reads up to {SCHEMA_VERSION}: run the newer build"
+            msg = f"state of schema version {version}, this build reads versions up to {SCHEMA_VERSION}: run the newer"
             raise StateError(msg)
         fields = msgspec.msgpack.decode(memoryview(blob)[1:])
         while version < SCHEMA_VERSION:

@@ -41,7 +41,7 @@ def retrying(store: str, give_up_s: float, call: Callable[[], T]) -> T:
             waited_s = time.monotonic() - started
             if waited_s > give_up_s:
                 msg = (
-                    f"{store} unavailable for {waited_s:.0f} s ({failure}): gave up, sink_give_up_s is {give_up_s:g}; "
+                    f"{store} unavailable {waited_s:.0f} s ({failure}): gave up after sink_give_up_s={give_up_s:g}; "
                     f"the job restarts from its last checkpoint. Check the store, then `livetags status`"
                 )
                 raise SinkGaveUp(msg) from None

@@ -20,6 +20,7 @@ from types import ModuleType
 
 import pytest
 import redis
+import yaml
 
 from livetags import ledger, verify_logs
 from livetags.embedded import jars, java, stores, topics
@@ -37,6 +38,16 @@ JAR_FOLDER = ROOT / jars.DEFAULT_FOLDER
 FEED = FEEDS["dpi"]
 RECORDS = 20_000
 BEFORE_THE_STOP = 12_000
+
+
+# Only what says where things are differs from the image's own.
+PLACES = ("env.", "jobmanager.rpc", "jobmanager.bind", "taskmanager.bind", "rest.", "execution.checkpointing")
+
+
+def image_options() -> dict[str, str]:
+    """Flink options of the image, for this cluster."""
+    options = yaml.safe_load((ROOT / "docker" / "config.yaml").read_text())
+    return {name: str(value).lower() for name, value in options.items() if not name.startswith(PLACES)}
 
 
 def module_at(path: Path) -> ModuleType:
@@ -129,7 +140,7 @@ def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
         }
         broker = KafkaBroker(folder / "kafka", java.java_home(), jars.fetch("kafka-broker", JAR_FOLDER))
         cluster = standalone_cluster.StandaloneCluster(
-            folder / "flink", 2, environment=workers, kafka_jar_folder=JAR_FOLDER
+            folder / "flink", 2, environment=workers, options=image_options(), kafka_jar_folder=JAR_FOLDER
         )
         with broker, cluster:
             there = Platform(cluster, broker.bootstrap, settings, folder)

@@ -132,7 +132,7 @@ def test_an_empty_blob_is_an_error_not_an_empty_profile() -> None:
 
 @pytest.mark.parametrize("version", [0, 2, 9, 255])
 def test_an_unknown_version_is_an_error_that_names_it_and_those_known(version: int) -> None:
-    with pytest.raises(StateError, match=rf"version {version}; this build reads versions up to {SCHEMA_VERSION}"):
+    with pytest.raises(StateError, match=rf"version {version}, this build reads versions up to {SCHEMA_VERSION}"):
         decode(bytes([version]) + encode(golden_profile())[1:])
 
 

@@ -13,6 +13,7 @@ from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import DatabaseError
 from store_servers import ClickHouseServer
 
+from schemas.events import identity_of
 from schemas.outputs import DeadLetter, HistoryBatch, ShardCounts
 from sinks.clickhouse_client import connect
 from sinks.clickhouse_history import ClickHouseHistorySink
@@ -153,8 +154,8 @@ def test_rows_that_the_server_refuses_are_isolated_and_named(
     kept = table(clickhouse_client, database, "tag_evidence", "event_id")
     assert [i for (i,) in kept] == [i for i in range(50) if i not in (17, 40)]
     assert table(clickhouse_client, database, "dead_letters", "feed, log, partition, offset, reason") == [
-        ("dpi", "tag_evidence", 0, 2**63 + 17, "history_refused"),
-        ("household", "tag_evidence", 0, 40, "history_refused"),
+        ("dpi", "tag_evidence", 0, identity_of(f"u/seventeen/{T0_MS}/{2**63 + 17}"), "history_refused"),
+        ("household", "tag_evidence", 0, identity_of(f"u/forty/{T0_MS}/40"), "history_refused"),
     ]
     assert table(clickhouse_client, database, "run_counts", "events_in") == [(50,)]
 
