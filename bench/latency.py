@@ -7,6 +7,7 @@ import sys
 import time
 from collections import deque
 from collections.abc import Sequence
+from math import inf
 from pathlib import Path
 from uuid import uuid4
 
@@ -36,7 +37,10 @@ _POLL_S = 0.2
 
 
 class Latency(Struct):
-    """Milliseconds from due to visible, after the warm-up. `lost`: probes not seen before their user came round."""
+    """Milliseconds from due to visible, after the warm-up.
+
+    `lost`: probes not seen before their user came round, which count as infinite; JSON has null for that.
+    """
 
     window_ms: int
     rate: float
@@ -102,15 +106,17 @@ def measure(settings: Settings, bootstrap: str, window_ms: int, rate: float, scr
     if not waited:
         msg = f"no probe was seen in time at {rate:,.0f} events/s: the job is far behind"
         raise BenchError(msg)
+    # A lost one waited longer than all that were seen; how long is not known.
+    everyone = waited + [inf] * lost
     return Latency(
         window_ms=window_ms,
         rate=rate,
         events=produced.events,
-        probes=len(waited),
+        probes=len(everyone),
         lost=lost,
-        p50_ms=percentile(waited, 0.5) * 1000,
-        p99_ms=percentile(waited, 0.99) * 1000,
-        max_ms=waited[-1] * 1000,
+        p50_ms=percentile(everyone, 0.5) * 1000,
+        p99_ms=percentile(everyone, 0.99) * 1000,
+        max_ms=everyone[-1] * 1000,
         producer_max_lag_ms=produced.max_lag_s * 1000,
     )
 

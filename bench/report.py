@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from datetime import datetime
+from math import isfinite
 from pathlib import Path
 
 import msgspec
@@ -13,7 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from bench.archive import Task
-from bench.latency import Latency
+from bench.latency import PROBE_PERIOD_S, Latency
 from bench.measures import Spread
 
 RESULTS = Path("bench") / "results"
@@ -179,11 +180,15 @@ def _latency_row(one: Latency) -> list[str]:
         f"{one.rate:,.0f}",
         f"{one.probes:,}",
         f"{one.lost:,}",
-        f"{one.p50_ms:.0f} ms",
-        f"{one.p99_ms:.0f} ms",
-        f"{one.max_ms:.0f} ms",
+        _ms(one.p50_ms),
+        _ms(one.p99_ms),
+        _ms(one.max_ms),
         f"{one.producer_max_lag_ms:.0f} ms",
     ]
+
+
+def _ms(milliseconds: float) -> str:
+    return f"{milliseconds:.0f} ms" if isfinite(milliseconds) else f"> {PROBE_PERIOD_S:.0f} s"
 
 
 def _markdown(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:

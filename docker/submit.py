@@ -28,7 +28,6 @@ from schemas.run import Run
 from schemas.settings import SETTINGS_FILE_VARIABLE, Settings
 
 USAGE = "submit.py FEED [--bounded] [options of `flink run`]"
-RESTORES = ("-s", "--fromSavepoint")
 SECRETS = ("LIVETAGS_REDIS_URL", "LIVETAGS_CLICKHOUSE_URL", "LIVETAGS_KAFKA_PROPERTIES")
 
 
@@ -44,7 +43,7 @@ def main(arguments: list[str]) -> int:
     inputs = resolve(feed, KAFKA_SCHEME + os.environ["KAFKA_BOOTSTRAP"])
     client = prepare_stores(settings)
     database = settings.clickhouse_database
-    if not any(option in RESTORES for option in flink_options):
+    if not any(option == "-s" or option.startswith("--fromSavepoint") for option in flink_options):
         ledger.refuse_mixed(ledger.runs(client, database), inputs)
     started_at = datetime.now(UTC)
     run_id = f"{started_at:%Y%m%dT%H%M%S}-{uuid4().hex[:6]}"

@@ -352,7 +352,7 @@ class StandaloneCluster:
         history = self.get(f"/jobs/{job}/exceptions")["exceptionHistory"]["entries"]
         lines = history[0]["stacktrace"].splitlines() if history else []
         causes = [line for line in lines if line.startswith("Caused by:")]
-        return (causes or lines or ["no exception recorded"])[-1]
+        return str((causes or lines or ["no exception recorded"])[-1])
 
     def _said(self, name: str = "") -> str:
         names = [name] if name else list(self._processes)
