@@ -236,7 +236,7 @@ class Bench:
         if any(one.key.startswith("b") and one.events < self._chosen.events for one in measured):
             notes.append(
                 f"b ran on the first {PER_EVENT_AT_MOST:,} events only, being slow: its profiles stay smaller than "
-                "a's and its caches warmer per event, which favours b."
+                "a's, which favours b; the JVM's warm-up weighs more on it, which does not."
             )
         if any(one.key == "d-year" for one in measured):
             notes.append("d-year: the first lines of third-party household data, 2,469 households in all.")

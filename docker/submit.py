@@ -60,8 +60,10 @@ def main(arguments: list[str]) -> int:
         kafka = {name: value.get_secret_value() for name, value in settings.kafka_properties.items()}
         kafka_file.write_text(json.dumps({"kafka_properties": kafka}))
         ledger.record(client, database, ledger.RunRecord(run_id, JOB, listed, "running", started_at))
-        command = ["flink", "run", "--detached", "-pyclientexec", sys.executable, "-pyexec", sys.executable]
-        command += [*flink_options, "-py", str(job_file()), "--run", f"@{run_file}", "--settings", f"@{settings_file}"]
+        # The caller's options first: of an option given twice, Flink takes the first.
+        command = ["flink", "run", "--detached", *flink_options, "-pyclientexec", sys.executable]
+        command += ["-pyexec", sys.executable, "-py", str(job_file())]
+        command += ["--run", f"@{run_file}", "--settings", f"@{settings_file}"]
         # Flink's client writes its whole environment into its log, so the secrets must not be in it.
         environment = {name: value for name, value in os.environ.items() if name not in SECRETS}
         environment[SETTINGS_FILE_VARIABLE] = str(kafka_file)

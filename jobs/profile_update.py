@@ -65,7 +65,9 @@ def build(
         .uid("profiles")
         .name("profiles")
     )
-    profiles.map(hot, output_type=Types.INT()).uid("hot").name("hot profiles to Redis")
+    (  # a task of its own: while it waits for Redis, the interpreter lock is free for folding
+        profiles.map(hot, output_type=Types.INT()).uid("hot").name("hot profiles to Redis").start_new_chain()
+    )
 
     packed = profiles.get_side_output(HISTORY)  # Row(lane, packed HistoryBatch)
     lanes = lane_batches(t_env, packed, bounded=run.bounded, window_ms=settings.history_window_ms)

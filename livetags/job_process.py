@@ -162,4 +162,4 @@ def connector_jars(settings: Settings, run: Run) -> list[Path]:
     """Jars the run needs beside Flink's own."""
     if not any(source.transport == "kafka" for source in run.inputs):
         return []
-    return jars.fetch("flink-kafka", settings.data_dir / "jars")
+    return jars.fetch("flink-kafka", settings.jars_dir)

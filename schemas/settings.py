@@ -38,6 +38,9 @@ class Settings(BaseSettings):
     data_dir: Path = Field(
         Path(".livetags"), description="one folder for everything the embedded default writes; git ignores it"
     )
+    jars_dir: Path = Field(
+        Path(".livetags/jars"), description="connector jars, fetched once; shared by every data_dir of a checkout"
+    )
     redis_url: SecretStr = Field(
         SecretStr(EMBEDDED),
         description="hot profiles; `embedded` is the Valkey that `livetags up` starts, else redis[s]://user:pass@host:port/db",
@@ -212,7 +215,7 @@ class Settings(BaseSettings):
 
     def public(self) -> str:
         """Everything but the secrets and this machine's own folder, as JSON: what may travel in a job graph."""
-        return self.model_dump_json(exclude={"redis_url", "clickhouse_url", "kafka_properties", "data_dir"})
+        return self.model_dump_json(exclude={"redis_url", "clickhouse_url", "kafka_properties", "data_dir", "jars_dir"})
 
     @classmethod
     def on_worker(cls, public: str) -> Self:

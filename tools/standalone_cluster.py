@@ -177,8 +177,9 @@ class StandaloneCluster:
         ClusterError
             The client ended with an error, or named no job.
         """
-        command = ["flink", "run", "--detached", "-pyclientexec", sys.executable]
-        command += ["-pyexec", sys.executable, *flink_arguments, "-py", str(job), *arguments]
+        # Of an option given twice, Flink takes the first.
+        command = ["flink", "run", "--detached", *flink_arguments, "-pyclientexec", sys.executable]
+        command += ["-pyexec", sys.executable, "-py", str(job), *arguments]
         said = self._client(command, environment or {})
         return job_id(said)
 

@@ -173,7 +173,7 @@ def test_a_worker_gets_the_settings_as_submitted_and_the_secrets_from_its_own_en
     monkeypatch.setenv("LIVETAGS_REDIS_URL", "redis://worker.example")
     worker = Settings.on_worker(submitted.public())
     assert worker.redis_url.get_secret_value() == "redis://worker.example"
-    own = {"redis_url", "clickhouse_url", "kafka_properties", "data_dir"}
+    own = {"redis_url", "clickhouse_url", "kafka_properties", "data_dir", "jars_dir"}
     assert worker.model_dump(exclude=own) == submitted.model_dump(exclude=own)
     assert worker.public() == submitted.public()
 

@@ -49,6 +49,9 @@ def admit(profile: Profile, event_id: int, event_time_ms: int, rules: Rules) -> 
 def _forget(profile: Profile, opened: int, rules: Rules) -> None:
     """Drop the buckets that fell out of the horizon; called when a bucket is opened, so not once per event."""
     seen = profile.seen
+    if len(seen) == 1:
+        profile.dedup_floor = max(profile.dedup_floor, opened - rules.dedup_buckets + 1)
+        return
     newest = max(seen)
     floor = max(profile.dedup_floor, newest - rules.dedup_buckets + 1)
     held = sum([len(ids) if isinstance(ids, set) else len(ids) >> 3 for ids in seen.values()])
