@@ -13,12 +13,9 @@ from schemas.settings import Settings
 
 
 def flink_options(settings: Settings) -> dict[str, str]:
-    """Flink options that hold wherever the job runs."""
-    checkpoint_dir = settings.checkpoint_dir or (settings.data_dir.absolute() / "checkpoints").as_uri()
-    return {
+    """Flink options that hold wherever the job runs; a cluster's own checkpoint folder stands unless one is set."""
+    options = {
         "python.execution-mode": settings.execution_mode,
-        "python.executable": sys.executable,
-        "python.client.executable": sys.executable,
         "pipeline.max-parallelism": str(settings.max_parallelism),
         "pipeline.object-reuse": "true",
         "execution.buffer-timeout.interval": f"{settings.buffer_timeout_ms} ms",
@@ -27,18 +24,26 @@ def flink_options(settings: Settings) -> dict[str, str]:
         "execution.checkpointing.interval": f"{round(settings.checkpoint_interval_s * 1000)} ms",
         "execution.checkpointing.timeout": f"{round(settings.checkpoint_timeout_s * 1000)} ms",
         "execution.checkpointing.tolerable-failed-checkpoints": "3",
-        "execution.checkpointing.dir": checkpoint_dir,
-        "execution.checkpointing.savepoint-dir": checkpoint_dir,
         "execution.checkpointing.externalized-checkpoint-retention": "RETAIN_ON_CANCELLATION",
         "restart-strategy.type": "fixed-delay",
         "restart-strategy.fixed-delay.attempts": str(settings.restart_attempts),
         "restart-strategy.fixed-delay.delay": f"{round(settings.restart_delay_s * 1000)} ms",
     }
+    if settings.checkpoint_dir:
+        options |= _checkpoints_in(settings.checkpoint_dir)
+    return options
+
+
+def _checkpoints_in(folder_uri: str) -> dict[str, str]:
+    return {"execution.checkpointing.dir": folder_uri, "execution.checkpointing.savepoint-dir": folder_uri}
 
 
 def local_options(settings: Settings, rest_port: int | None) -> dict[str, str]:
     """Flink options of the Flink that runs inside this process's JVM: all slots in one TaskManager, on loopback."""
     options = {
+        "python.executable": sys.executable,
+        "python.client.executable": sys.executable,
+        **_checkpoints_in(settings.checkpoint_dir or (settings.data_dir.absolute() / "checkpoints").as_uri()),
         "taskmanager.numberOfTaskSlots": str(settings.parallelism),
         "taskmanager.memory.managed.size": "512m",
         "taskmanager.memory.network.max": "128m",

@@ -62,7 +62,7 @@ def build(
     profiles = (  # packed [HotProfile ...]
         keyed_by_shard(batches)
         .process(ProfileOperator(settings.public(), run), output_type=HOT_TYPE)
-        .uid("profiles")
+        .uid(profiles_uid(settings))
         .name("profiles")
     )
     (  # a task of its own: while it waits for Redis, the interpreter lock is free for folding
@@ -77,6 +77,14 @@ def build(
         .name("history to ClickHouse")
         .set_parallelism(min(settings.history_writers, settings.parallelism))
     )
+
+
+def profiles_uid(settings: Settings) -> str:
+    """Identity of the profiles' state: restoring it under another shard count or mode would lose profiles silently.
+
+    With these in the name Flink refuses instead: it can't map the state.
+    """
+    return f"profiles-{settings.shards}-{settings.execution_mode}"
 
 
 def main(arguments: list[str]) -> None:

@@ -103,7 +103,6 @@ class Settings(BaseSettings):
     cached_profiles: int = Field(
         50_000, ge=0, description="decoded profiles kept per operator instance, saving a state read and a decode each"
     )
-    jobmanager_url: str = Field("", description="REST address of a Flink cluster to submit to; empty: a local Flink")
     flink_memory_mb: int = Field(1_600, ge=700, description="memory of the local Flink's JVM")
 
     # Input

@@ -11,6 +11,7 @@ from harness import BAD_HOUSEHOLD, fresh_settings, household_lines, run, verifie
 from livetags.embedded import jars, java, topics
 from livetags.embedded.kafka_broker import KafkaBroker
 from livetags.inputs import resolve
+from livetags.job_process import JobFailed
 from sources import FEEDS
 
 pytestmark = [pytest.mark.flink, pytest.mark.stores, pytest.mark.kafka]
@@ -71,6 +72,9 @@ def test_unbounded_topic_stopped_with_a_savepoint_and_continued(
     assert verified(settings).ok
 
     topics.publish(bootstrap, topic, values[5_000:])
+    with pytest.raises(JobFailed, match="Cannot map checkpoint/savepoint state"):
+        run(settings.model_copy(update={"shards": 4}), inputs, restore=first.savepoint)
+
     second = run(
         settings, inputs, bounded=False, restore=first.savepoint, interrupted=lambda events_in: events_in >= 8_000
     )
