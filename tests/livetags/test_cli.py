@@ -1,0 +1,131 @@
+"""The command, as a person and as a program would use it."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+import redis
+
+from livetags import cli
+from schemas.settings import SETTINGS_FILE_VARIABLE
+
+
+@pytest.fixture
+def livetags(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path):  # type: ignore[no-untyped-def]
+    """Runs the command with arguments; returns exit code, standard output, standard error."""
+    monkeypatch.setenv("LIVETAGS_DATA_DIR", str(tmp_path / "data"))
+    monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.delenv(SETTINGS_FILE_VARIABLE, raising=False)
+
+    def call(*arguments: str) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["livetags", *arguments])
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+        shown = capsys.readouterr()
+        return int(ended.value.code or 0), shown.out, shown.err
+
+    return call
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["run", "profile_updates", "--feed", "dpi", "--input", "x"], "expected profile_update"),
+        (["run", "profile_update", "--feed", "dpy", "--input", "x"], "expected one of household, dpi or all"),
+        (["run", "profile_update", "--feed", "dpi", "--input", "no-such-file"], "no such input"),
+        (["run", "profile_update", "--feed", "all", "--input", "kafka://h:1/topic"], "leave the topic out"),
+        (["run", "profile_update", "--feed", "dpi", "--input", "kafka:///t"], "kafka://host:port"),
+        (["run", "profile_update", "--feed", "dpi", "--input", "pyproject.toml", "--unbounded"], "files end"),
+        (["tags", "900"], "livetags up"),
+        (["verify"], "livetags up"),
+        (["rejects"], "livetags up"),
+        (["settings", "--set", "window=5"], "known settings"),
+        (["settings", "--set", "window_ms=soon"], "window_ms"),
+        (["settings", "--set", "window_ms"], "name=value"),
+        (["settings", "--settings", "no-such-file.yaml"], "not there"),
+        (["sample", "all", "--out", "x"], "one feed at a time"),
+    ],
+)
+def test_a_mistake_is_one_clear_line(livetags, arguments: list[str], expected: str) -> None:  # type: ignore[no-untyped-def]
+    code, _, err = livetags(*arguments)
+    assert code == 2
+    assert expected in err.replace("\n", " ")
+    assert "Traceback" not in err
+
+
+def test_settings_show_value_and_reason_and_no_secret(livetags, monkeypatch: pytest.MonkeyPatch) -> None:  # type: ignore[no-untyped-def]
+    monkeypatch.setenv("LIVETAGS_REDIS_URL", "redis://user:hunter2@cache.example:6379/0")
+    code, out, _ = livetags("settings", "--json", "--set", 'half_life_days={"app": 3}')
+    shown = json.loads(out)
+    assert code == 0
+    assert shown["half_life_days"]["value"] == {"app": 3.0}
+    assert shown["redis_url"]["value"] == "redis://***@cache.example:6379/0"
+    assert all(entry["reason"] for entry in shown.values())
+    assert "hunter2" not in livetags("settings")[1]
+
+
+def test_status_says_what_is_wrong_when_the_stores_are_down(livetags) -> None:  # type: ignore[no-untyped-def]
+    code, out, _ = livetags("status", "--json")
+    report = json.loads(out)
+    assert code == 1
+    assert report["ok"] is False
+    assert "livetags up" in report["problem"]
+    assert report["embedded"]["redis"]["state"] == "absent"
+
+
+@pytest.mark.flink
+@pytest.mark.stores
+def test_from_sample_to_verify(  # type: ignore[no-untyped-def]
+    livetags, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, valkey: str, clickhouse: str
+) -> None:
+    """The whole path of a first user, with a corrupted weight in the end that verify must catch."""
+    monkeypatch.setenv("LIVETAGS_REDIS_URL", valkey)
+    monkeypatch.setenv("LIVETAGS_CLICKHOUSE_URL", clickhouse)
+    monkeypatch.setenv("LIVETAGS_REDIS_KEY_PREFIX", "cli")
+    monkeypatch.setenv("LIVETAGS_CLICKHOUSE_DATABASE", "cli")
+    file = tmp_path / "household.jsonl"
+    assert livetags("sample", "household", "--out", str(file), "--events", "3000")[0] == 0
+
+    code, out, _ = livetags("run", "profile_update", "--feed", "household", "--input", str(file), "--json")
+    finished = json.loads(out)
+    assert code == 0
+    assert finished["status"] == "finished"
+    assert finished["events_in"] == 3_000
+    assert finished["folded"] + finished["duplicates"] + sum(finished["rejected"].values()) == 3_000
+
+    code, out, _ = livetags("tags", "900", "--json")
+    hot = json.loads(out)
+    assert code == 0
+    at = f"{hot['as_of_ms'] / 1000:.3f}"
+    from datetime import UTC, datetime
+
+    moment = datetime.fromtimestamp(float(at), UTC).isoformat()
+    past = json.loads(livetags("tags", "900", "--at", moment, "--json")[1])
+    weights = {tag["tag"]: tag["weight"] for tag in past["tags"]}
+    assert weights
+    assert weights == pytest.approx({tag["tag"]: tag["weight"] for tag in hot["tags"]}, rel=1e-9)
+    assert livetags("tags", "nobody")[0] == 1
+
+    assert json.loads(livetags("rejects", "--json")[1])["total"] == sum(finished["rejected"].values()) > 0
+    assert "tag_missing" in livetags("rejects")[1]
+    assert json.loads(livetags("status", "--json")[1])["last_run"]["events_in"] == 3_000
+
+    code, out, _ = livetags("verify", "--json")
+    assert code == 0
+    assert json.loads(out)["ok"] is True
+    client = redis.Redis.from_url(valkey)
+    field = next(tag["tag"] for tag in hot["tags"] if tag["mean"] is None)
+    client.hset("cli:p:{900}", field, "12345.0")
+    code, out, _ = livetags("verify", "--json")
+    assert code == 1
+    assert json.loads(out)["differences"] == {"redis_weight": 1}
+
+    other = tmp_path / "other.jsonl"
+    other.write_bytes(file.read_bytes())
+    code, _, err = livetags("run", "profile_update", "--feed", "household", "--input", str(other))
+    assert code == 2
+    assert "--restore" in err
