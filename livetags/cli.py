@@ -29,8 +29,9 @@ from livetags.summary import most_changed_tags
 from livetags.verify import Verdict
 from schemas.reasons import MEANING, Reason
 from schemas.settings import SETTINGS_FILE_VARIABLE, Settings, masked_url
-from serving.history import TagAsOf, profile_as_of
-from serving.hot_tags import HotTags, TagView
+from serving.history import profile_as_of
+from serving.hot_tags import HotTags
+from serving.tag_view import TagView
 from sinks.retry import SinkGaveUp
 from sources import FEEDS, feeds_named
 
@@ -226,7 +227,7 @@ def tags(
         at_ms = _time_ms(at)
         client = prepare_stores(chosen)
         found = profile_as_of(client, chosen.clickhouse_database, user, at_ms, chosen.weight_floor)
-        views: list[TagView | TagAsOf] = list(found.values())
+        views: list[TagView] = list(found.values())
         as_of_ms, origin = at_ms, "ClickHouse"
     else:
         view = HotTags(_redis(chosen), chosen.redis_key_prefix).read(user)
@@ -503,7 +504,7 @@ def _show_verdict(verdict: Verdict) -> None:
         out.print(escape(line), highlight=False)
 
 
-def _tag_table(title: str, views: list[TagView | TagAsOf]) -> Table:
+def _tag_table(title: str, views: list[TagView]) -> Table:
     table = Table("tag", "weight", "mean", "deviation", "last evidence", "half-life", title=title)
     for view in views:
         table.add_row(
@@ -517,7 +518,7 @@ def _tag_table(title: str, views: list[TagView | TagAsOf]) -> Table:
     return table
 
 
-def _tag_json(view: TagView | TagAsOf) -> dict[str, Any]:
+def _tag_json(view: TagView) -> dict[str, Any]:
     return {
         "tag": view.tag,
         "weight": view.weight,

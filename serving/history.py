@@ -13,6 +13,8 @@ from typing import Any
 from clickhouse_connect.driver.client import Client
 from msgspec import Struct
 
+from serving.tag_view import TagView
+
 
 class TimelinePoint(Struct, frozen=True):
     """A tag just after one piece of evidence.
@@ -37,17 +39,6 @@ class TimelinePoint(Struct, frozen=True):
     value: float
     weight: float
     mean: float | None
-
-
-class TagAsOf(Struct, frozen=True):
-    """A tag at one instant: weight, mean and deviation (numeric groups only), newest evidence until then, half-life."""
-
-    tag: str
-    weight: float
-    mean: float | None
-    std: float | None
-    last_evidence_ms: int
-    half_life_ms: int
 
 
 def query_text(name: str) -> str:
@@ -78,7 +69,7 @@ def timeline(client: Client, database: str, user: str, tag: str, limit: int = 1_
 
 def profile_as_of(
     client: Client, database: str, user: str, at_ms: int, weight_floor: float = 1e-6
-) -> dict[str, TagAsOf]:
+) -> dict[str, TagView]:
     """Every tag of the user as it stood at `at_ms` (milliseconds since the epoch); evidence after it does not count.
 
     Unlike Redis, knows no cap on the number of tags. Empty for a user without evidence until then.
@@ -94,7 +85,7 @@ def profile_as_of(
         From the server; says so when a tag's group is not in ``tag_groups``.
     """
     parameters = {"database": database, "user": user, "at_ms": at_ms, "weight_floor": weight_floor}
-    return {row[0]: TagAsOf(*row) for row in _rows(client, "profile_as_of", parameters)}
+    return {row[0]: TagView(*row) for row in _rows(client, "profile_as_of", parameters)}
 
 
 def _rows(client: Client, name: str, parameters: Mapping[str, Any]) -> list[tuple[Any, ...]]:

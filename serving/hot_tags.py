@@ -17,6 +17,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from schemas.redis_keys import AS_OF_MS, OTHER_PREFIX, VERSION, evidence_key, groups_key, profile_key
+from serving.tag_view import TagView
 
 # A transaction holds the server: at some hundred fields a user this is a few milliseconds.
 _USERS_PER_TRIP = 64
@@ -28,31 +29,6 @@ _evidence_decoder = msgspec.json.Decoder(dict[str, int])
 
 class DamagedProfileError(ValueError):
     """What Redis holds for a user is not a hot profile of this layout; the text says which part, not whose."""
-
-
-class TagView(Struct, frozen=True):
-    """One hot tag.
-
-    Attributes
-    ----------
-    tag
-        ``<group>:<name>``.
-    weight
-        At the view's `as_of_ms`. Of a numeric group: the decayed count of values.
-    mean, std
-        Of a numeric group, in its unit; None otherwise. Decay doesn't change them.
-    last_evidence_ms
-        Time of the newest evidence, milliseconds since the epoch.
-    half_life_ms
-        After this many milliseconds the weight is half.
-    """
-
-    tag: str
-    weight: float
-    mean: float | None
-    std: float | None
-    last_evidence_ms: int
-    half_life_ms: int
 
 
 class HotView(Struct, frozen=True):

@@ -17,7 +17,6 @@ import json
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -31,6 +30,7 @@ from urllib.error import URLError
 import yaml
 
 from livetags.embedded import jars, java
+from livetags.embedded.processes import free_port
 
 HOST = "127.0.0.1"
 # How a job can end; see Flink's JobStatus.
@@ -262,11 +262,11 @@ class StandaloneCluster:
             (self.folder / "conf" / file.name).write_bytes(file.read_bytes())
         # Flink's own file has the --add-opens that Java 17 needs; everything else in it is said again below.
         shipped = yaml.safe_load((home / "conf" / "config.yaml").read_text(encoding="utf-8"))
-        self._rest_port = _free_port()
+        self._rest_port = free_port()
         options = {
             "env.java.opts.all": shipped["env"]["java"]["opts"]["all"],
             "jobmanager.rpc.address": HOST,
-            "jobmanager.rpc.port": str(_free_port()),
+            "jobmanager.rpc.port": str(free_port()),
             "jobmanager.bind-host": HOST,
             "jobmanager.memory.process.size": "1024m",
             "jobmanager.execution.failover-strategy": "region",
@@ -383,12 +383,6 @@ def _home() -> Path:
         message = "apache-flink is not installed in this Python; run this with the project's .venv/bin/python"
         raise ClusterError(message)
     return Path(spec.origin).parent
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind((HOST, 0))
-        return int(probe.getsockname()[1])
 
 
 def _last_lines(text: str) -> str:

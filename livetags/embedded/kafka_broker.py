@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import base64
 import fcntl
-import random
 import re
 import signal
 import socket
@@ -21,6 +20,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Self
+
+from livetags.embedded.processes import free_port
 
 HOST = "127.0.0.1"
 # Room for a 10 MB record and what Kafka puts around it.
@@ -243,27 +244,6 @@ def wait_ready(bootstrap: str, cluster: str, timeout_s: float, still_alive: Call
                 break
             time.sleep(0.05)
     return False
-
-
-def free_port() -> int:
-    """Find a loopback port that nothing listens on; another process may take it before it is used.
-
-    Raises
-    ------
-    KafkaBrokerError
-        None of many tried is free.
-    """
-    # Below the range that the kernel gives to outgoing connections: while the broker is down for a restart, a client's
-    # own connection could otherwise take its port.
-    for port in random.sample(range(20_000, 32_000), 200):
-        with socket.socket() as probe:
-            try:
-                probe.bind((HOST, port))
-            except OSError:
-                continue
-            return port
-    message = "200 ports from 20000 to 31999 were tried and none is free, expected one; give port and controller_port"
-    raise KafkaBrokerError(message)
 
 
 class KafkaBroker:

@@ -10,6 +10,7 @@ import contextlib
 import fcntl
 import json
 import os
+import random
 import socket
 import subprocess
 import tempfile
@@ -203,10 +204,24 @@ def status(name: str, folder: Path) -> Status:
 
 
 def free_port() -> int:
-    """Return a TCP port of 127.0.0.1 that is free now (another process may still take it first)."""
-    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """Find a loopback port that nothing listens on; another process may take it before it is used.
+
+    Raises
+    ------
+    OSError
+        None of many tried is free.
+    """
+    # Below the range that the kernel gives to outgoing connections: while a server is down for a restart, a client's
+    # own connection could otherwise take its port.
+    for port in random.sample(range(20_000, 32_000), 200):
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
+    message = "200 ports from 20000 to 31999 were tried and none is free: give one"
+    raise OSError(message)
 
 
 def _record_path(name: str, folder: Path) -> Path:

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from schemas.outputs import HotProfile
 from schemas.redis_keys import evidence_key, profile_key
-from serving.hot_tags import DamagedProfileError, HotTags, HotView, TagView
+from serving.hot_tags import DamagedProfileError, HotTags, HotView
+from serving.tag_view import TagView
 from sinks.redis_hot import RedisHotSink
 from udfs.profile.decay import decayed
 from udfs.profile.snapshot import version_of
