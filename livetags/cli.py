@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import signal
 import sys
@@ -28,7 +27,7 @@ from livetags.runner import JOB, Finished, prepare_stores, run_profile_update
 from livetags.summary import most_changed_tags
 from livetags.verify import Verdict
 from schemas.reasons import MEANING, Reason
-from schemas.settings import SETTINGS_FILE_VARIABLE, Settings, masked_url
+from schemas.settings import Settings, masked_url
 from serving.history import profile_as_of
 from serving.hot_tags import HotTags
 from serving.tag_view import TagView
@@ -77,8 +76,6 @@ def load_settings(file: Path | None, assignments: list[str] | None) -> Settings:
     ValueError
         Naming the setting and what was expected.
     """
-    if file is not None:
-        os.environ[SETTINGS_FILE_VARIABLE] = str(file)
     values: dict[str, Any] = {}
     for assignment in assignments or []:
         name, separator, text = assignment.partition("=")
@@ -90,7 +87,7 @@ def load_settings(file: Path | None, assignments: list[str] | None) -> Settings:
         except ValueError:
             values[name] = text
     try:
-        return Settings(**values)
+        return Settings.from_file(file, **values) if file is not None else Settings(**values)
     except ValidationError as error:
         known = ", ".join(sorted(Settings.model_fields))
         lines = [f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors(include_input=False)]

@@ -175,6 +175,19 @@ class Settings(BaseSettings):
             raise FileNotFoundError(msg)
         return init_settings, env_settings, YamlConfigSettingsSource(settings_cls, yaml_file=file)
 
+    @classmethod
+    def from_file(cls, file: Path, **values: Any) -> Self:
+        """Settings with this YAML file in the place of the one the environment names."""
+        before = os.environ.get(SETTINGS_FILE_VARIABLE)
+        os.environ[SETTINGS_FILE_VARIABLE] = str(file)
+        try:
+            return cls(**values)
+        finally:
+            if before is None:
+                del os.environ[SETTINGS_FILE_VARIABLE]
+            else:
+                os.environ[SETTINGS_FILE_VARIABLE] = before
+
     @field_validator("half_life_days")
     @classmethod
     def _positive(cls, value: dict[str, float]) -> dict[str, float]:
