@@ -9,8 +9,11 @@ Run it with ``livetags run profile_update``, or submit this file to a cluster wi
 from __future__ import annotations
 
 import argparse
+import os
 import sys
+import time
 from pathlib import Path
+from threading import Thread
 
 import msgspec
 from pyflink.common import Types
@@ -99,6 +102,8 @@ def main(arguments: list[str]) -> None:
     parser.add_argument("--startup", default="earliest-offset", help="where a topic is read from without --restore")
     chosen = parser.parse_args(arguments)
 
+    if chosen.local:
+        _end_with_parent()
     settings = Settings.on_worker(_text(chosen.settings))
     run = msgspec.json.decode(_text(chosen.run), type=Run)
     environment = make_environment(
@@ -117,6 +122,18 @@ def main(arguments: list[str]) -> None:
         startup=chosen.startup,
     )
     environment.execute(f"{NAME} {run.run_id}")
+
+
+def _end_with_parent() -> None:
+    """End this process, and with it its JVM, when the command that started it is gone: nobody else would."""
+    parent = os.getppid()
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(1.0)
+        os._exit(1)
+
+    Thread(target=watch, name="end-with-parent", daemon=True).start()
 
 
 def _text(argument: str) -> str:

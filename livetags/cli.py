@@ -23,6 +23,7 @@ from livetags.embedded.processes import StoreStartError
 from livetags.inputs import KAFKA_SCHEME, resolve
 from livetags.job_process import JobFailed
 from livetags.progress import ConsoleProgress
+from livetags.reach import StoreUnreachable, reach_redis
 from livetags.runner import JOB, Finished, prepare_stores, run_profile_update
 from livetags.summary import most_changed_tags
 from livetags.verify import Verdict
@@ -32,11 +33,12 @@ from serving.history import profile_as_of
 from serving.hot_tags import HotTags
 from serving.tag_view import TagView
 from sinks.retry import SinkGaveUp
-from sources import FEEDS, feeds_named
+from sources import FEEDS
 
 app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
+    rich_markup_mode=None,
     help="Real-time user profiles on Apache Flink: time-decayed tags, hot in Redis, history in ClickHouse.",
 )
 out = Console()
@@ -65,6 +67,7 @@ EXPECTED = (
     java.JavaError,
     SinkGaveUp,
     redis.RedisError,
+    StoreUnreachable,
 )
 
 
@@ -122,9 +125,9 @@ def reset(
     """Stop the embedded stores and delete their data, checkpoints and logs. Never touches other servers."""
     chosen = load_settings(settings, set_)
     if not yes:
-        typer.confirm(f"delete all embedded data under {chosen.data_dir}/?", abort=True)
+        typer.confirm(f"delete all embedded data under {chosen.data_dir.absolute()}/?", abort=True)
     stores.down(chosen)
-    for name in ("redis", "clickhouse", "checkpoints", "savepoints", "spool", "logs"):
+    for name in ("redis", "clickhouse", "checkpoints", "savepoints", "spool", "logs", "run"):
         shutil.rmtree(chosen.data_dir / name, ignore_errors=True)
     out.print("embedded data deleted")
 
@@ -202,6 +205,9 @@ def run(
         print(json.dumps(_finished_json(finished)))
     else:
         _show_finished(chosen, finished)
+    if finished.status == "empty":
+        err.print("[red]not one record was usable: is it the right feed? `livetags rejects` says why")
+        raise typer.Exit(1)
     if not finished.totals.balanced:
         err.print("[red]events in differ from folded + duplicates + rejected: a defect, please report it")
         raise typer.Exit(1)
@@ -213,7 +219,7 @@ def tags(
     at: Annotated[
         str, typer.Option("--at", help="ISO 8601 time (UTC unless it says otherwise), or now; default: newest event")
     ] = "",
-    top: Annotated[int | None, typer.Option(help="only the heaviest so many")] = None,
+    top: Annotated[int | None, typer.Option(min=1, help="only the heaviest so many")] = None,
     as_json: AsJson = False,
     settings: SettingsFile = None,
     set_: SetOption = None,
@@ -227,10 +233,11 @@ def tags(
         views: list[TagView] = list(found.values())
         as_of_ms, origin = at_ms, "ClickHouse"
     else:
-        view = HotTags(_redis(chosen), chosen.redis_key_prefix).read(user)
+        view = HotTags(reach_redis(chosen), chosen.redis_key_prefix).read(user)
         if view is not None and at == "now":
             view = view.at(int(datetime.now(UTC).timestamp() * 1000))
-        views = list(view.tags) if view is not None else []
+        floor = chosen.weight_floor
+        views = [t for t in view.tags if abs(t.weight) >= floor] if view is not None else []
         as_of_ms, origin = (view.as_of_ms if view is not None else 0), "Redis"
     views = sorted(views, key=lambda view: -abs(view.weight))[:top]
     if as_json:
@@ -238,14 +245,16 @@ def tags(
     elif views:
         out.print(_tag_table(f"user {user}, as of {_when(as_of_ms)}, from {origin}", views))
     if not views:
-        err.print(f"no profile of that user in {origin}; `livetags status` says what the stores hold")
+        found_at = "now" if at == "now" else "at that time"
+        problem = f"no tag of that user above weight_floor {found_at}" if at else "no profile of that user"
+        err.print(f"{problem} in {origin}; `livetags status` says what the stores hold")
         raise typer.Exit(1)
 
 
 @app.command()
 def rejects(
     feed: Annotated[str, typer.Option("--feed", help="only this feed")] = "",
-    last: Annotated[int, typer.Option("--last", help="how many of the newest to list")] = 10,
+    last: Annotated[int, typer.Option("--last", min=1, help="how many of the newest to list")] = 10,
     as_json: AsJson = False,
     settings: SettingsFile = None,
     set_: SetOption = None,
@@ -264,7 +273,7 @@ def rejects(
     newest = client.query(
         "SELECT feed, reason, log, partition, offset, rejected_at FROM {database:Identifier}.dead_letters FINAL"
         + only
-        + " ORDER BY rejected_at DESC, feed, log, partition, offset LIMIT {last:UInt32}",
+        + " ORDER BY rejected_at DESC, feed, log, partition, offset DESC LIMIT {last:UInt32}",
         parameters=scope,
     ).result_rows
     if as_json:
@@ -299,9 +308,12 @@ def verify(
     """Recompute every profile from the full log, the slow obvious way, and compare both stores with it."""
     chosen = stores.resolved(load_settings(settings, set_))
     client = prepare_stores(chosen)
+    if feed and not input_:
+        msg = "--feed names the feed of --input: give both, or neither for every input in the ledger of runs"
+        raise ValueError(msg)
     given = resolve(feed or "all", input_) if input_ else None
     with ConsoleProgress(err) as progress:
-        verdict = verify_logs.verify_against_logs(chosen, client, _redis(chosen), given, progress)
+        verdict = verify_logs.verify_against_logs(chosen, client, reach_redis(chosen), given, progress)
     if as_json:
         print(verdict.to_json())
     else:
@@ -321,13 +333,13 @@ def sample(
     """Write sample records of a feed to a file or a topic."""
     from livetags.sampling import write_file, write_topic
 
-    chosen = feeds_named(feed)[0] if feed != "all" else None
-    if chosen is None:
-        msg = f"sample writes one feed at a time: expected one of {', '.join(FEEDS)}"
+    if feed not in FEEDS:
+        msg = f"sample writes one feed at a time: expected one of {', '.join(FEEDS)}, got {feed!r}"
         raise ValueError(msg)
+    chosen = FEEDS[feed]
     count = chosen.sample_events if events is None else events
     with ConsoleProgress(err) as progress:
-        progress.step(f"writing {chosen.name}")
+        progress.step(f"writing {chosen.name} to {to}")
         done = (
             write_topic(chosen, to, count, seed, not unkeyed, progress)
             if to.startswith(KAFKA_SCHEME)
@@ -355,8 +367,12 @@ def settings_(as_json: AsJson = False, settings: SettingsFile = None, set_: SetO
 
 def main() -> None:
     """Entry point: expected failures are one line on standard error and exit code 2."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        app()
+        app(standalone_mode=True)
+    except KeyboardInterrupt:
+        err.print("stopped before the end; run it again: what was written already does no harm")
+        sys.exit(130)
     except EXPECTED as error:
         text = error.args[0] if isinstance(error, KeyError) and error.args else str(error)
         err.print(f"[red]livetags:[/red] {escape(str(text))}", highlight=False)
@@ -373,10 +389,6 @@ def _with_stores(chosen: Settings) -> Settings:
         return stores.resolved(chosen)
 
 
-def _redis(chosen: Settings) -> redis.Redis:
-    return redis.Redis.from_url(chosen.redis_url.get_secret_value(), socket_timeout=chosen.sink_timeout_s)
-
-
 def _versions() -> dict[str, str]:
     from importlib.metadata import version
 
@@ -385,13 +397,15 @@ def _versions() -> dict[str, str]:
 
 def _store_report(chosen: Settings) -> dict[str, Any]:
     client = prepare_stores(chosen)
-    hot = _redis(chosen)
+    hot = reach_redis(chosen)
     server: Any = hot.info("server")
     memory: Any = hot.info("memory")
     database = chosen.clickhouse_database
     known = ledger.runs(client, database)
     scope = {"database": database}
-    evidence = client.query("SELECT count() FROM {database:Identifier}.tag_evidence", parameters=scope).result_rows
+    evidence = client.query(
+        "SELECT count() FROM {database:Identifier}.tag_evidence FINAL", parameters=scope
+    ).result_rows
     dead = client.query("SELECT count() FROM {database:Identifier}.dead_letters FINAL", parameters=scope).result_rows
     last = ledger.totals(client, database, known[-1].run_id) if known else ledger.Totals()
     return {
@@ -476,11 +490,12 @@ def _show_finished(chosen: Settings, finished: Finished) -> None:
         out.print(f"  rejected {code}: {records:,} ({MEANING[Reason(reason)]})")
     if finished.savepoint:
         out.print(f"savepoint: {finished.savepoint}\ncontinue with --restore {finished.savepoint}")
-    changed = most_changed_tags(prepare_stores(chosen), chosen.clickhouse_database, 5)
+    changed = most_changed_tags(prepare_stores(chosen), chosen.clickhouse_database, 5) if totals.folded else []
     if changed:
-        table = Table("tag", "a half-life before", "at the newest event", "change", title="five most changed tags")
+        table = Table("tag", "a half-life before", "at the newest event", "share of its group")
+        table.title = "five most changed tags: decayed weight of all users together"
         for tag in changed:
-            share = f"{(tag.now - tag.before) / tag.before:+.0%}" if tag.before else "new"
+            share = f"{tag.before_share:.2%} -> {tag.now_share:.2%}"
             table.add_row(escape(tag.tag), f"{tag.before:,.1f} {tag.unit}", f"{tag.now:,.1f} {tag.unit}", share)
         out.print(table)
 
@@ -502,16 +517,20 @@ def _show_verdict(verdict: Verdict) -> None:
 
 
 def _tag_table(title: str, views: list[TagView]) -> Table:
-    table = Table("tag", "weight", "mean", "deviation", "last evidence", "half-life", title=title)
+    table = Table(title=title)
+    table.add_column("tag", no_wrap=True)
+    table.add_column("weight", justify="right", no_wrap=True)
+    numeric = any(view.mean is not None for view in views)
+    if numeric:
+        table.add_column("mean", justify="right")
+        table.add_column("std", justify="right")
+    table.add_column("last evidence", no_wrap=True)
+    table.add_column("half-life", no_wrap=True)
     for view in views:
-        table.add_row(
-            escape(view.tag),
-            f"{view.weight:,.4g}",
-            "" if view.mean is None else f"{view.mean:,.4g}",
-            "" if view.std is None else f"{view.std:,.4g}",
-            _when(view.last_evidence_ms),
-            f"{view.half_life_ms / 86_400_000:g} d",
-        )
+        row = [escape(view.tag), f"{view.weight:,.4g}"]
+        if numeric:
+            row += ["" if number is None else f"{number:,.4g}" for number in (view.mean, view.std)]
+        table.add_row(*row, _when(view.last_evidence_ms)[:16], f"{view.half_life_ms / 86_400_000:g} d")
     return table
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from schemas.run import FeedInput
-from sources import feeds_named
+from sources import FEEDS, feeds_named
 from sources.feed import Feed
 from sources.records import input_files
 from sources.spool import spool
@@ -31,7 +31,7 @@ class Input:
         """The input as a person would write it; also how the ledger of runs tells inputs apart."""
         if self.bootstrap:
             return f"{KAFKA_SCHEME}{self.bootstrap}/{self.topic}"
-        return ",".join(str(file.absolute()) for file in self.files)
+        return ",".join(str(file.resolve()) for file in self.files)
 
     def as_feed_input(self, spool_folder: Path | None = None) -> FeedInput:
         """What the job is given."""
@@ -60,6 +60,8 @@ def resolve(feed_name: str, where: str) -> list[Input]:
     if path.is_file() and len(feeds) > 1:
         msg = f"--feed all reads a folder or kafka://host:port, got the file {where}: name its feed with --feed"
         raise ValueError(msg)
+    if path.is_file():
+        _refuse_other_feeds_file(feeds[0], path)
     found = [(feed, tuple(input_files(feed, path, len(feeds) == 1))) for feed in feeds]
     inputs = [Input(feed, files) for feed, files in found if files]
     if not inputs:
@@ -67,6 +69,17 @@ def resolve(feed_name: str, where: str) -> list[Input]:
         msg = f"folder {where} holds no file of any feed: expected {expected}, also with .gz"
         raise FileNotFoundError(msg)
     return inputs
+
+
+def _refuse_other_feeds_file(feed: Feed, path: Path) -> None:
+    name = path.name.removesuffix(".gz")
+    others = [other.name for other in FEEDS.values() if name.endswith(other.file_suffix)]
+    if others and not name.endswith(feed.file_suffix):
+        msg = (
+            f"{path} looks like a file of feed {' or '.join(others)}; feed {feed.name} reads *{feed.file_suffix}: "
+            "name the right feed with --feed, or rename the file"
+        )
+        raise ValueError(msg)
 
 
 def _topics(feeds: list[Feed], where: str) -> list[Input]:

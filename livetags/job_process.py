@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -22,6 +23,7 @@ from schemas.settings import Settings
 
 PROGRAM = ("-m", "jobs.profile_update")
 
+_UNAVAILABLE = re.compile(r"(Redis|ClickHouse) unavailable \(.*?\), retrying")
 _REST_TIMEOUT_S = 5.0
 
 
@@ -118,6 +120,14 @@ class JobProcess:
         if self._process.poll() is None:
             os.killpg(self._process.pid, signal.SIGKILL)
             self._process.wait(10)
+
+    def last_warning(self) -> str:
+        """The newest line in which a sink said that its store is unavailable; empty when there is none."""
+        lines = self.log.read_text(errors="replace").splitlines()
+        for line in reversed(lines[-200:]):
+            if (found := _UNAVAILABLE.search(line)) is not None:
+                return found.group()
+        return ""
 
     def _wait(self, timeout_s: float) -> None:
         try:

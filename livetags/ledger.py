@@ -39,6 +39,9 @@ class Totals:
         return self.events_in == self.folded + self.duplicates + sum(self.rejected.values())
 
 
+_LEFT_NOTHING = ("failed", "empty")
+
+
 class MixedLogs(RuntimeError):
     """The stores hold profiles of another log of the feed, and the run would start from empty state."""
 
@@ -90,7 +93,11 @@ def refuse_mixed(earlier: list[RunRecord], inputs: list[Input]) -> None:
     """
     for source in inputs:
         held = {
-            i["input"] for run in earlier if run.status != "failed" for i in run.inputs if i["feed"] == source.feed.name
+            i["input"]
+            for run in earlier
+            if run.status not in _LEFT_NOTHING
+            for i in run.inputs
+            if i["feed"] == source.feed.name
         }
         if held - {source.name}:
             msg = (
@@ -98,6 +105,6 @@ def refuse_mixed(earlier: list[RunRecord], inputs: list[Input]) -> None:
                 + "\n  ".join(sorted(held - {source.name}))
                 + "\nA run that starts from empty state would be refused as older. Either continue that run's state "
                 "with --restore SAVEPOINT, or put all files into one folder and read that, or begin anew with "
-                "`livetags reset`."
+                "`livetags reset`, or use other stores: another redis_key_prefix and clickhouse_database."
             )
             raise MixedLogs(msg)

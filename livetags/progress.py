@@ -7,6 +7,7 @@ from types import TracebackType
 from typing import Self
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as Bar
 
@@ -21,7 +22,7 @@ class ConsoleProgress(Progress):
     def __init__(self, console: Console) -> None:
         self._console = console
         self._step = ""
-        self._printed_s = 0.0
+        self._printed_s = self._began_s = 0.0
         self._rate_from: tuple[float, int] | None = None
         self._bar = Bar(
             SpinnerColumn(),
@@ -49,6 +50,7 @@ class ConsoleProgress(Progress):
         """Begin a step."""
         self._step = text
         self._rate_from = None
+        self._began_s = time.monotonic()
         self._bar.reset(self._task, description=text, total=None, completed=0, visible=True, rate="")
         if not self._console.is_terminal:
             self._console.print(f"{text} ...")
@@ -64,5 +66,10 @@ class ConsoleProgress(Progress):
         self._bar.update(self._task, completed=done, total=total, rate=rate)
         if not self._console.is_terminal and now - self._printed_s > _LINE_EVERY_S:
             of_total = f" of {total:,}" if total else ""
-            self._console.print(f"{self._step}: {done:,}{of_total} {rate}")
+            shown = f"{done:,}{of_total} {rate}" if done else f"{now - self._began_s:.0f} s"
+            self._console.print(f"{self._step}: {shown}")
             self._printed_s = now
+
+    def warn(self, text: str) -> None:
+        """Something a person should know while waiting."""
+        self._console.print(f"[yellow]{escape(text)}[/yellow]", highlight=False)

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from uuid import uuid4
 
 from clickhouse_connect.driver.client import Client
@@ -15,14 +16,15 @@ from livetags import ledger
 from livetags.embedded import topics
 from livetags.inputs import Input, spool_all
 from livetags.job_process import PROGRAM, JobProcess
+from livetags.reach import reach_clickhouse, reach_redis
 from schemas.run import Run
 from schemas.settings import Settings
-from sinks.clickhouse_client import connect
 from sinks.clickhouse_schema import migrate, publish_groups
 from udfs.tags import GROUPS
 
 JOB = "profile_update"
 _POLL_S = 0.5
+_QUIET_S = 10.0
 
 
 @dataclass(frozen=True)
@@ -49,12 +51,15 @@ class Progress:
         """Begin a step."""
 
     def events(self, done: int, total: int | None) -> None:
-        """Events done of total, None when the input has no end."""
+        """Events done of total, None when the total is not known."""
+
+    def warn(self, text: str) -> None:
+        """Something a person should know while waiting."""
 
 
 def prepare_stores(settings: Settings) -> Client:
     """Client of a ClickHouse with the newest tables and the catalogue of tag groups."""
-    client = connect(settings.clickhouse_url.get_secret_value(), settings.sink_timeout_s)
+    client = reach_clickhouse(settings)
     migrate(client, settings.clickhouse_database)
     half_lives_ms = {name: rule.half_life_ms for name, rule in settings.rules(GROUPS).groups.items()}
     publish_groups(client, settings.clickhouse_database, GROUPS, half_lives_ms)
@@ -82,7 +87,11 @@ def run_profile_update(
         When the job ends with an error.
     """
     database = settings.clickhouse_database
+    reach_redis(settings)
     client = prepare_stores(settings)
+    if restore.startswith(("/", "file:")) and not Path(restore.removeprefix("file://").removeprefix("file:")).exists():
+        msg = f"no savepoint at {restore}: --restore expects the path that a stop printed, or a retained checkpoint"
+        raise FileNotFoundError(msg)
     if not restore:
         ledger.refuse_mixed(ledger.runs(client, database), inputs)
     started_at = datetime.now(UTC)
@@ -120,19 +129,21 @@ def run_profile_update(
                     first_s = max(time.monotonic() - settings.history_window_ms / 1000 - clock, 0.0)
                 last_in = events_in
                 last_s = time.monotonic() - clock
-            if last_in:
-                progress.events(last_in, total if bounded else None)
+            progress.events(last_in, total if bounded and last_in else None)
+            if time.monotonic() - clock - last_s > _QUIET_S and (warning := job.last_warning()):
+                progress.warn(f"{warning}; log: {job.log}")
+                last_s = time.monotonic() - clock
             if interrupted(events_in):
                 progress.step("stopping with a savepoint")
                 savepoint = job.savepoint(_savepoint_folder(settings))
                 break
             time.sleep(_POLL_S)
-        status = "stopped" if savepoint else "finished"
+        result = ledger.totals(client, database, run_id)
+        status = "stopped" if savepoint else "finished" if result.folded or not result.events_in else "empty"
     finally:
         job.kill()
         shutil.rmtree(spool_folder, ignore_errors=True)
         ledger.record(client, database, ledger.RunRecord(run_id, JOB, entry.inputs, status, started_at))
-    result = ledger.totals(client, database, run_id)
     if result.events_in != last_in:
         last_s = time.monotonic() - clock
     progress.events(result.events_in, total if bounded else None)

@@ -6,35 +6,44 @@ from dataclasses import dataclass
 
 from clickhouse_connect.driver.client import Client
 
-# Total decayed weight of each tag over all users at the newest event, and one half-life before it.
+# Total decayed weight of each tag over all users at the newest event, and one half-life before it. Ranked by how much
+# of its group the tag gained or lost: units of different groups can't be compared, shares can.
 _MOST_CHANGED = """
-WITH (SELECT max(event_time) FROM {database:Identifier}.tag_evidence) AS newest
-SELECT
-    tag,
-    sum(value * exp2(-(toUnixTimestamp64Milli(newest) - toUnixTimestamp64Milli(event_time)) / half_life_ms)) AS now,
-    sumIf(value * exp2(1 - (toUnixTimestamp64Milli(newest) - toUnixTimestamp64Milli(event_time)) / half_life_ms),
-          toUnixTimestamp64Milli(event_time) <= toUnixTimestamp64Milli(newest) - half_life_ms) AS before,
-    any(unit) AS unit
-FROM {database:Identifier}.tag_evidence AS e FINAL
-INNER JOIN (SELECT * FROM {database:Identifier}.tag_groups FINAL) AS g ON g.tag_group = e.tag_group
-WHERE g.kind = 'weight'
-GROUP BY tag
-ORDER BY abs(now - before) DESC
+WITH toUnixTimestamp64Milli((SELECT max(event_time) FROM {database:Identifier}.tag_evidence)) AS newest_ms
+SELECT tag, before, now, before_share, now_share, unit
+FROM
+(
+    SELECT
+        tag,
+        any(unit) AS unit,
+        sum(value * exp2(-(newest_ms - toUnixTimestamp64Milli(event_time)) / half_life_ms)) AS now,
+        sumIf(value * exp2(1 - (newest_ms - toUnixTimestamp64Milli(event_time)) / half_life_ms),
+              toUnixTimestamp64Milli(event_time) <= newest_ms - half_life_ms) AS before,
+        now / sum(now) OVER (PARTITION BY any(tag_group)) AS now_share,
+        before / sum(before) OVER (PARTITION BY any(tag_group)) AS before_share
+    FROM {database:Identifier}.tag_evidence AS e FINAL
+    INNER JOIN (SELECT * FROM {database:Identifier}.tag_groups FINAL) AS g ON g.tag_group = e.tag_group
+    WHERE g.kind = 'weight'
+    GROUP BY tag
+)
+ORDER BY abs(now_share - before_share) DESC, tag
 LIMIT {count:UInt32}
 """
 
 
 @dataclass(frozen=True)
 class ChangedTag:
-    """A tag's total weight over all users, one half-life before the newest event and at it."""
+    """A tag's total weight over all users and its share of its group, a half-life before the newest event and at it."""
 
     tag: str
     before: float
     now: float
+    before_share: float
+    now_share: float
     unit: str
 
 
 def most_changed_tags(client: Client, database: str, count: int) -> list[ChangedTag]:
-    """The tags whose total weight changed most within their last half-life."""
+    """The tags whose share of their group changed most within their last half-life."""
     rows = client.query(_MOST_CHANGED, parameters={"database": database, "count": count}).result_rows
-    return [ChangedTag(tag, before, now, unit) for tag, now, before, unit in rows]
+    return [ChangedTag(*row) for row in rows]

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Literal, Self
 from urllib.parse import urlsplit, urlunsplit
 
-from pydantic import Field, SecretStr, field_validator
+from pydantic import Field, SecretStr, ValidationInfo, field_validator
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -178,6 +178,9 @@ class Settings(BaseSettings):
     @classmethod
     def from_file(cls, file: Path, **values: Any) -> Self:
         """Settings with this YAML file in the place of the one the environment names."""
+        if not file.is_file():
+            msg = f"the settings file is not there: {file}"
+            raise FileNotFoundError(msg)
         before = os.environ.get(SETTINGS_FILE_VARIABLE)
         os.environ[SETTINGS_FILE_VARIABLE] = str(file)
         try:
@@ -187,6 +190,15 @@ class Settings(BaseSettings):
                 del os.environ[SETTINGS_FILE_VARIABLE]
             else:
                 os.environ[SETTINGS_FILE_VARIABLE] = before
+
+    @field_validator("redis_url", "clickhouse_url")
+    @classmethod
+    def _known_scheme(cls, value: SecretStr, info: ValidationInfo) -> SecretStr:
+        schemes = ("redis://", "rediss://", "unix://") if info.field_name == "redis_url" else ("http://", "https://")
+        if value.get_secret_value() != EMBEDDED and not value.get_secret_value().startswith(schemes):
+            msg = f"expected {EMBEDDED} or a URL that begins with {' or '.join(schemes)}"
+            raise ValueError(msg)
+        return value
 
     @field_validator("half_life_days")
     @classmethod

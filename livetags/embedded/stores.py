@@ -86,7 +86,10 @@ def resolved(settings: Settings) -> Settings:
     states = status(settings)
     stopped = [name for name, embedded in wanted.items() if embedded and states[name].state != "running"]
     if stopped:
-        msg = f"the embedded stores are not running ({', '.join(stopped)}): start them with `livetags up`"
+        msg = (
+            f"the embedded stores of {settings.data_dir.absolute()} are not running ({', '.join(stopped)}): start them "
+            "with `livetags up`; stores of another folder: LIVETAGS_DATA_DIR"
+        )
         raise StoresDown(msg)
     ports = _ports(settings.data_dir)
     urls = _urls(ports["redis"], ports["clickhouse"])

@@ -61,7 +61,7 @@ CREATE TABLE IF NOT EXISTS {database:Identifier}.runs
     run_id String COMMENT 'the run',
     job LowCardinality(String) COMMENT 'name of the job',
     inputs String COMMENT 'JSON list of {feed, input} read',
-    status LowCardinality(String) COMMENT 'running, finished, failed or stopped',
+    status LowCardinality(String) COMMENT 'running, finished, stopped, failed, or empty: no record was usable',
     started_at DateTime64(3, 'UTC') COMMENT 'when it was submitted',
     updated_at DateTime64(3, 'UTC') DEFAULT now64(3) COMMENT 'when this row was written'
 )

@@ -47,11 +47,18 @@ def livetags(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
         (["settings", "--set", "window_ms=soon"], "window_ms"),
         (["settings", "--set", "window_ms"], "name=value"),
         (["settings", "--settings", "no-such-file.yaml"], "not there"),
+        (["settings", "--set", "redis_url=foo://x"], "redis://"),
+        (["run", "profile_update", "--feed", "dpi", "--input", "HOUSEHOLD"], "looks like a file of feed household"),
+        (["verify", "--feed", "dpi"], "livetags up"),
         (["sample", "all", "--out", "x"], "one feed at a time"),
     ],
 )
-def test_a_mistake_is_one_clear_line(livetags, arguments: list[str], expected: str) -> None:  # type: ignore[no-untyped-def]
-    code, _, err = livetags(*arguments)
+def test_a_mistake_is_one_clear_line(  # type: ignore[no-untyped-def]
+    livetags, tmp_path: Path, arguments: list[str], expected: str
+) -> None:
+    household = tmp_path / "household.jsonl"
+    household.touch()
+    code, _, err = livetags(*[str(household) if argument == "HOUSEHOLD" else argument for argument in arguments])
     assert code == 2
     assert expected in err.replace("\n", " ")
     assert "Traceback" not in err
@@ -75,6 +82,27 @@ def test_status_says_what_is_wrong_when_the_stores_are_down(livetags) -> None:  
     assert report["ok"] is False
     assert "livetags up" in report["problem"]
     assert report["embedded"]["redis"]["state"] == "absent"
+
+
+@pytest.mark.parametrize("command", [c.name or c.callback.__name__ for c in cli.app.registered_commands if c.callback])
+def test_every_command_has_help(livetags, command: str) -> None:  # type: ignore[no-untyped-def]
+    code, out, _ = livetags(command, "--help")
+    assert code == 0
+    assert "Usage" in out
+
+
+def test_a_store_that_does_not_answer_is_one_line_without_its_password(  # type: ignore[no-untyped-def]
+    livetags, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LIVETAGS_REDIS_URL", "redis://:hunter2@127.0.0.1:1/0")
+    monkeypatch.setenv("LIVETAGS_CLICKHOUSE_URL", "http://u:hunter2@127.0.0.1:1")
+    for command, store in (("rejects", "ClickHouse"), ("verify", "ClickHouse"), ("tags", "Redis")):
+        code, out, err = livetags(command, *(["900"] if command == "tags" else []))
+        assert code == 2
+        assert f"{store} at" in err
+        assert f"LIVETAGS_{store.upper()}_URL" in err.replace("\n", "")
+        assert "hunter2" not in out + err
+        assert "Traceback" not in err
 
 
 @pytest.mark.flink
