@@ -205,6 +205,12 @@ def run(
         print(json.dumps(_finished_json(finished)))
     else:
         _show_finished(chosen, finished)
+    if finished.missing:
+        err.print(
+            f"[red]{finished.missing:,} records of the input never reached the profiles: a defect, please report it; "
+            "`livetags verify` shows what differs"
+        )
+        raise typer.Exit(1)
     if finished.status == "empty":
         err.print("[red]not one record was usable: is it the right feed? `livetags rejects` says why")
         raise typer.Exit(1)
@@ -446,6 +452,7 @@ def _finished_json(finished: Finished) -> dict[str, Any]:
         "run_id": finished.run_id,
         "status": finished.status,
         "savepoint": finished.savepoint,
+        "missing": finished.missing,
         "start_up_s": round(finished.start_up_s, 2),
         "streaming_s": round(finished.streaming_s, 2),
         "events_per_s": round(finished.events_per_s),

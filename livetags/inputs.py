@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -31,7 +32,8 @@ class Input:
         """The input as a person would write it; also how the ledger of runs tells inputs apart."""
         if self.bootstrap:
             return f"{KAFKA_SCHEME}{self.bootstrap}/{self.topic}"
-        return ",".join(str(file.resolve()) for file in self.files)
+        paths = [str(file.resolve()) for file in self.files]
+        return paths[0] if len(paths) == 1 else json.dumps(paths)
 
     def as_feed_input(self, spool_folder: Path | None = None) -> FeedInput:
         """What the job is given."""
@@ -123,4 +125,4 @@ def input_named(feed_name: str, name: str) -> Input:
     feed = feeds_named(feed_name)[0]
     if name.startswith(KAFKA_SCHEME):
         return _topics([feed], name)[0]
-    return Input(feed, tuple(Path(file) for file in name.split(",")))
+    return Input(feed, tuple(Path(file) for file in (json.loads(name) if name.startswith("[") else [name])))

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from clickhouse_connect.driver.client import Client
 
 from livetags.inputs import Input
+from sources import FEEDS
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,8 @@ class Totals:
         return self.events_in == self.folded + self.duplicates + sum(self.rejected.values())
 
 
-_LEFT_NOTHING = ("failed", "empty")
+EMPTY = "empty"
+"""Status of a run that could use no record: it left dead letters, but no profile."""
 
 
 class MixedLogs(RuntimeError):
@@ -81,30 +83,32 @@ def totals(client: Client, database: str, run_id: str) -> Totals:
 
 
 def refuse_mixed(earlier: list[RunRecord], inputs: list[Input]) -> None:
-    """Raise where a run from empty state would be refused by profiles that another log built.
+    """Raise where a run from empty state would meet profiles that another log built.
 
     A profile's version counts its events. A run over another log starts counting at one, so the stores would refuse
-    it as older, rightly, and its events would be missing from them.
+    it as older, or, once it counts more, it would replace what the other log had built. Feeds of one population
+    update the same profiles, so the same holds between them. A run that failed has written too.
 
     Raises
     ------
     MixedLogs
-        Naming the feed and what can be done.
+        Naming the inputs and what can be done.
     """
-    for source in inputs:
-        held = {
-            i["input"]
-            for run in earlier
-            if run.status not in _LEFT_NOTHING
-            for i in run.inputs
-            if i["feed"] == source.feed.name
-        }
-        if held - {source.name}:
-            msg = (
-                f"the stores hold profiles that feed {source.feed.name} built from another input:\n  "
-                + "\n  ".join(sorted(held - {source.name}))
-                + "\nA run that starts from empty state would be refused as older. Either continue that run's state "
-                "with --restore SAVEPOINT, or put all files into one folder and read that, or begin anew with "
-                "`livetags reset`, or use other stores: another redis_key_prefix and clickhouse_database."
-            )
-            raise MixedLogs(msg)
+    populations = {source.feed.population for source in inputs}
+    mine = {(source.feed.name, source.name) for source in inputs}
+    held = {
+        (i["feed"], i["input"])
+        for run in earlier
+        if run.status != EMPTY
+        for i in run.inputs
+        if FEEDS[i["feed"]].population in populations
+    }
+    if held - mine:
+        msg = (
+            "the stores hold profiles of the same people, built from other input:\n  "
+            + "\n  ".join(f"{feed}: {name}" for feed, name in sorted(held - mine))
+            + "\nA run that starts from empty state would be refused as older. Either continue that run's state with "
+            "--restore SAVEPOINT, or put all files into one folder and read that, or begin anew with "
+            "`livetags reset`, or use other stores: another redis_key_prefix and clickhouse_database."
+        )
+        raise MixedLogs(msg)

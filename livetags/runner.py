@@ -5,12 +5,16 @@ from __future__ import annotations
 import shutil
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TypeVar
 from uuid import uuid4
 
 from clickhouse_connect.driver.client import Client
+from clickhouse_connect.driver.exceptions import ClickHouseError
+from urllib3.exceptions import HTTPError
 
 from livetags import ledger
 from livetags.embedded import topics
@@ -20,16 +24,23 @@ from livetags.reach import reach_clickhouse, reach_redis
 from schemas.run import Run
 from schemas.settings import Settings
 from sinks.clickhouse_schema import migrate, publish_groups
+from sinks.retry import Transient, retrying
 from udfs.tags import GROUPS
 
 JOB = "profile_update"
 _POLL_S = 0.5
 _QUIET_S = 10.0
+_OUTAGE = (ClickHouseError, HTTPError, OSError)
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
 class Finished:
-    """What a run did: totals of its lineage, seconds from the first to the last event, and how it ended."""
+    """What a run did: totals of its lineage, seconds from the first to the last event, how it ended.
+
+    `missing`: records of the files that never reached the operator, which must be none.
+    """
 
     run_id: str
     status: str
@@ -37,6 +48,7 @@ class Finished:
     start_up_s: float
     streaming_s: float
     savepoint: str = ""
+    missing: int = 0
 
     @property
     def events_per_s(self) -> float:
@@ -97,57 +109,85 @@ def run_profile_update(
     started_at = datetime.now(UTC)
     run_id = f"{started_at:%Y%m%dT%H%M%S}-{uuid4().hex[:6]}"
     spool_folder = settings.data_dir / "spool" / run_id
-    progress.step("reading the input")
-    feed_inputs, total = spool_all(
-        inputs, spool_folder, settings.parallelism, settings.max_record_bytes, lambda n: progress.events(n, None)
-    )
-    if bounded:
-        for source in inputs:
-            if source.bootstrap:
-                begin = topics.begin_offsets(source.bootstrap, source.topic)
-                end = topics.end_offsets(source.bootstrap, source.topic)
-                total += sum(end[partition] - begin[partition] for partition in end)
-    entry = ledger.RunRecord(
-        run_id, JOB, [{"feed": i.feed.name, "input": i.name} for i in inputs], "running", started_at
-    )
-    ledger.record(client, database, entry)
-
-    progress.step("starting Flink")
-    clock = time.monotonic()
+    listed = [{"feed": i.feed.name, "input": i.name} for i in inputs]
     status = "failed"
     savepoint = ""
-    job = JobProcess(settings, Run(run_id, feed_inputs, bounded), restore, startup, program)
-    first_s = last_s = 0.0
+    job: JobProcess | None = None
+    first_s = last_s = quiet_from_s = 0.0
     last_in = 0
     try:
+        progress.step("reading the input")
+        feed_inputs, in_files = spool_all(
+            inputs, spool_folder, settings.parallelism, settings.max_record_bytes, lambda n: progress.events(n, None)
+        )
+        total = in_files + (_records_in_topics(inputs) if bounded else 0)
+        ledger.record(client, database, ledger.RunRecord(run_id, JOB, listed, "running", started_at))
+        progress.step("starting Flink")
+        clock = time.monotonic()
+        job = JobProcess(settings, Run(run_id, feed_inputs, bounded), restore, startup, program)
         while job.running():
-            events_in = ledger.totals(client, database, run_id).events_in
-            if events_in != last_in:
-                if not last_in:
-                    progress.step("streaming")
-                    # the first totals appear one history window after the first event
-                    first_s = max(time.monotonic() - settings.history_window_ms / 1000 - clock, 0.0)
-                last_in = events_in
-                last_s = time.monotonic() - clock
+            now_s = time.monotonic() - clock
+            # The job rides out an outage of a store, so watching it must too.
+            with suppress(*_OUTAGE):
+                events_in = ledger.totals(client, database, run_id).events_in
+                if events_in != last_in:
+                    if not last_in:
+                        progress.step("streaming")
+                        # the first totals appear one history window after the first event
+                        first_s = max(now_s - settings.history_window_ms / 1000, 0.0)
+                    last_in = events_in
+                    last_s = quiet_from_s = now_s
             progress.events(last_in, total if bounded and last_in else None)
-            if time.monotonic() - clock - last_s > _QUIET_S and (warning := job.last_warning()):
+            if now_s - quiet_from_s > _QUIET_S and (warning := job.last_warning()):
                 progress.warn(f"{warning}; log: {job.log}")
-                last_s = time.monotonic() - clock
-            if interrupted(events_in):
+                quiet_from_s = now_s
+            if interrupted(last_in):
                 progress.step("stopping with a savepoint")
                 savepoint = job.savepoint(_savepoint_folder(settings))
                 break
             time.sleep(_POLL_S)
-        result = ledger.totals(client, database, run_id)
-        status = "stopped" if savepoint else "finished" if result.folded or not result.events_in else "empty"
+        result = _patiently(settings, lambda: ledger.totals(client, database, run_id))
+        status = "stopped" if savepoint else "finished" if result.folded or not result.events_in else ledger.EMPTY
     finally:
-        job.kill()
+        if job is not None:
+            job.kill()
         shutil.rmtree(spool_folder, ignore_errors=True)
-        ledger.record(client, database, ledger.RunRecord(run_id, JOB, entry.inputs, status, started_at))
+        entry = ledger.RunRecord(run_id, JOB, listed, status, started_at)
+        if status != "failed":
+            _patiently(settings, lambda: ledger.record(client, database, entry))
+        else:
+            with suppress(*_OUTAGE):  # whatever made the run fail is what the caller should see
+                ledger.record(client, database, entry)
     if result.events_in != last_in:
         last_s = time.monotonic() - clock
     progress.events(result.events_in, total if bounded else None)
-    return Finished(run_id, status, result, first_s, max(last_s - first_s, 0.0), savepoint)
+    # A topic's offsets also number markers of transactions, so only files say exactly how many records there are.
+    only_files = bounded and not restore and not any(source.bootstrap for source in inputs)
+    missing = total - result.events_in if only_files else 0
+    return Finished(run_id, status, result, first_s, max(last_s - first_s, 0.0), savepoint, missing)
+
+
+def _records_in_topics(inputs: list[Input]) -> int:
+    records = 0
+    for source in inputs:
+        if source.bootstrap:
+            begin = topics.begin_offsets(source.bootstrap, source.topic)
+            end = topics.end_offsets(source.bootstrap, source.topic)
+            records += sum(end[partition] - begin[partition] for partition in end)
+    return records
+
+
+def _patiently(settings: Settings, call: Callable[[], T]) -> T:
+    """Run `call`, riding out an outage of ClickHouse as the sinks do."""
+
+    def once() -> T:
+        try:
+            return call()
+        except _OUTAGE as error:
+            kind = type(error).__name__
+            raise Transient(kind) from None
+
+    return retrying("ClickHouse", settings.sink_give_up_s, once)
 
 
 def _savepoint_folder(settings: Settings) -> str:

@@ -45,20 +45,30 @@ def verify_against_logs(
     records = records_of(
         [i.as_feed_input() for i in inputs], [i.files for i in inputs], settings.max_record_bytes, until
     )
-    expected = oracle.recompute(records, settings, int(time.time() * 1000), lambda n: progress.events(n, None))
+    expected = oracle.recompute(records, settings, _judged_at_ms(runs), lambda n: progress.events(n, None))
     progress.step("comparing with Redis and ClickHouse")
     users_twice = 2 * len(expected.profiles)
     run_ids = tuple(run.run_id for run in runs)
     return verify.verify(expected, hot, client, settings, lambda n: progress.events(n, users_twice), run_ids)
 
 
+def _judged_at_ms(runs: list[ledger.RunRecord]) -> int:
+    """The time by which "in the future" was judged: runs to an end judged at about their start, others judge still."""
+    if runs and all(run.status in ("finished", ledger.EMPTY) for run in runs):
+        return max(int(run.started_at.timestamp() * 1000) for run in runs)
+    return int(time.time() * 1000)
+
+
 def _newest_runs(runs: list[ledger.RunRecord]) -> list[ledger.RunRecord]:
-    """The newest run over each input: its totals are the log's, whether it read from the start or from a savepoint."""
-    covered: set[tuple[str, str]] = set()
-    newest = []
+    """The newest runs that together cover every input: their totals are the log's.
+
+    A run that reads from a savepoint has its predecessor's records in its totals. Where an older run read more inputs
+    than newer ones, it stands for them.
+    """
+    chosen: list[tuple[set[tuple[str, str]], ledger.RunRecord]] = []
     for run in reversed(runs):
         inputs = {(i["feed"], i["input"]) for i in run.inputs}
-        if run.status != "failed" and not inputs <= covered:
-            covered |= inputs
-            newest.append(run)
-    return newest
+        if run.status != "failed" and not inputs <= set().union(*(c for c, _ in chosen)):
+            chosen = [(c, r) for c, r in chosen if not c <= inputs]
+            chosen.append((inputs, run))
+    return [run for _, run in chosen]

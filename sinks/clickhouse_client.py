@@ -17,13 +17,18 @@ def connect(url: str, timeout_s: float) -> Client:
         When the URL is not of that form; the text does not repeat it, since it may hold a password.
     """
     parts = urlsplit(url)
+    try:
+        port = parts.port
+    except ValueError:
+        msg = "clickhouse_url has no valid port: special characters of a password must be percent-encoded"
+        raise ValueError(msg) from None
     if parts.scheme not in ("http", "https") or not parts.hostname:
         msg = f"clickhouse_url must look like http[s]://user:password@host:port, got one of scheme {parts.scheme!r}"
         raise ValueError(msg)
     secure = parts.scheme == "https"
     return clickhouse_connect.get_client(
         host=parts.hostname,
-        port=parts.port or (8443 if secure else 8123),
+        port=port or (8443 if secure else 8123),
         username=unquote(parts.username) if parts.username else "default",
         password=unquote(parts.password) if parts.password else "",
         secure=secure,

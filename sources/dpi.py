@@ -104,12 +104,14 @@ _LENGTH = f"ASCII(SUBSTRING({_BYTES} FROM 2 FOR 1))"
 
 FEED = Feed(
     name="dpi",
+    population="subscribers",
     topic="livetags.dpi",
     file_format="delimited",
     file_suffix=".pb",
     key_sql=(
         f"CASE WHEN ASCII({_BYTES}) = {_FIELD_1_STRING} AND {_LENGTH} BETWEEN 1 AND 127 "
-        f"AND CHAR_LENGTH({_BYTES}) >= 2 + {_LENGTH} THEN SUBSTRING({_BYTES} FROM 3 FOR {_LENGTH}) END"
+        f"AND CHAR_LENGTH({_BYTES}) >= 2 + {_LENGTH} "
+        f"THEN ENCODE(SUBSTRING({_BYTES} FROM 3 FOR {_LENGTH}), 'ISO-8859-1') END"
     ),
     subscriber=subscriber,
     decode=decode,

@@ -17,6 +17,8 @@ class Feed:
     ----------
     name
         Feed's name in commands, counts and dead letters.
+    population
+        Whose ids the subscribers' are. Feeds of one population update the same profiles, so they are run together.
     topic
         Kafka topic unless the input names another.
     file_format
@@ -24,8 +26,8 @@ class Feed:
     file_suffix
         Ending of the feed's files: how ``--feed all`` tells feeds in a folder apart (``<name>*<suffix>``).
     key_sql
-        Flink SQL expression over column ``v BYTES`` that finds the subscriber's id where a record has no key; null
-        when it can't. Must agree with `subscriber`.
+        Flink SQL expression of type BYTES over column ``v BYTES`` that finds the subscriber's id where a record has no
+        key; null when it can't. Must agree with `subscriber`.
     subscriber
         The same in Python, for files; never raises, None when it can't.
     decode
@@ -36,6 +38,7 @@ class Feed:
     """
 
     name: str
+    population: str
     topic: str
     file_format: Literal["lines", "delimited"]
     file_suffix: str

@@ -129,10 +129,11 @@ def sample(events: int, seed: int) -> Iterator[bytes]:
 
 FEED = Feed(
     name="household",
+    population="households",
     topic="livetags.household",
     file_format="lines",
     file_suffix=".jsonl",
-    key_sql="NULLIF(JSON_VALUE(CAST(v AS STRING), '$.household_id'), '')",
+    key_sql="CAST(NULLIF(JSON_VALUE(CAST(v AS STRING), '$.household_id'), '') AS BYTES)",
     subscriber=subscriber,
     decode=decode,
     sample=sample,

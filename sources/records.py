@@ -7,6 +7,7 @@ it sees that it is too long without holding it.
 from __future__ import annotations
 
 import gzip
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO, cast
@@ -48,11 +49,18 @@ def read_records(feed: Feed, file: Path, max_record_bytes: int) -> Iterator[tupl
     A file that ends inside a record gives what is left of it as its last record: it will be refused as malformed.
     """
     opener = gzip.open if file.suffix == ".gz" else open
+    number = 0
     with opener(file, "rb") as opened:
         stream = cast(BinaryIO, opened)
-        yield from enumerate(
-            _lines(stream, max_record_bytes) if feed.file_format == "lines" else _delimited(stream, max_record_bytes), 1
+        values = (
+            _lines(stream, max_record_bytes) if feed.file_format == "lines" else _delimited(stream, max_record_bytes)
         )
+        try:
+            for number, value in enumerate(values, 1):
+                yield number, value
+        except (EOFError, gzip.BadGzipFile, zlib.error):
+            # compressed data that is cut or damaged: what is left is one unusable record
+            yield number + 1, _NEVER_PARSES
 
 
 def _lines(stream: BinaryIO, limit: int) -> Iterator[bytes]:

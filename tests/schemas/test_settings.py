@@ -197,3 +197,16 @@ def test_every_setting_says_why(name: str) -> None:
 
 def test_every_setting_has_a_default() -> None:
     assert not [name for name, field in Settings.model_fields.items() if field.is_required()]
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "redis://127.0.0.1:1/0?password=hunter2",
+        "http://usr:12#hunter2@h:1",
+        "http://usr:a/hunter2@h:1",
+        "redis://usr:a@b/hunter2@h/0",
+    ],
+)
+def test_a_masked_url_hides_the_password_however_it_is_written(url: str) -> None:
+    assert "hunter2" not in masked_url(url)

@@ -181,11 +181,17 @@ def test_any_bytes_are_read_to_their_end_in_records_no_longer_than_the_limit_and
         assert bool(values) == bool(content)
 
 
-def test_a_cut_compressed_file_is_an_error_not_a_shorter_log(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "damaged", [gzip.compress(b"".join(b"%d\n" % (n * n) for n in range(10_000)))[:-20], b"no gzip"]
+)
+def test_a_damaged_compressed_file_ends_in_one_unusable_record(tmp_path: Path, damaged: bytes) -> None:
     file = tmp_path / "household.jsonl.gz"
-    file.write_bytes(gzip.compress(b"".join(b"%d\n" % (n * n) for n in range(10_000)))[:-20])
-    with pytest.raises(EOFError):
-        list(read_records(household.FEED, file, LIMIT))
+    file.write_bytes(damaged)
+    *whole, (last_number, last) = read_records(household.FEED, file, LIMIT)
+    assert [value for _, value in whole] == [b"%d" % (n * n) for n in range(len(whole))]
+    assert last_number == len(whole) + 1
+    with pytest.raises(Rejected):
+        household.decode(b"900", last)
 
 
 def test_input_files_are_the_feeds_own_in_name_order(tmp_path: Path) -> None:

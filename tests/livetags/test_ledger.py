@@ -1,0 +1,56 @@
+"""Which logs may be run over filled stores, and which runs' totals stand for the log."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from livetags.inputs import Input, input_named
+from livetags.ledger import MixedLogs, RunRecord, refuse_mixed
+from livetags.verify_logs import _newest_runs
+from sources import FEEDS
+
+T0 = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+def of(feed: str, *files: str) -> Input:
+    return Input(FEEDS[feed], tuple(Path("/in") / file for file in files))
+
+
+def run(number: int, status: str, *inputs: Input) -> RunRecord:
+    listed = [{"feed": i.feed.name, "input": i.name} for i in inputs]
+    return RunRecord(f"r{number}", "profile_update", listed, status, T0)
+
+
+def test_the_same_log_may_be_run_again_and_another_population_too() -> None:
+    earlier = [run(1, "finished", of("dpi", "a.pb"))]
+    refuse_mixed(earlier, [of("dpi", "a.pb")])
+    refuse_mixed(earlier, [of("household", "b.jsonl")])
+    refuse_mixed(earlier, [of("dpi", "a.pb"), of("household", "b.jsonl")])
+
+
+@pytest.mark.parametrize("status", ["finished", "failed", "running", "stopped"])
+def test_another_log_of_the_same_people_is_refused_even_after_a_failure(status: str) -> None:
+    with pytest.raises(MixedLogs, match=r"dpi: /in/a.pb"):
+        refuse_mixed([run(1, status, of("dpi", "a.pb"))], [of("dpi", "b.pb")])
+
+
+def test_a_run_that_could_use_nothing_blocks_nothing() -> None:
+    refuse_mixed([run(1, "empty", of("dpi", "household.jsonl"))], [of("dpi", "a.pb")])
+
+
+@pytest.mark.parametrize("files", [["a.pb"], ["a,b.pb"], ["a.pb", "b,c.pb", "d e.pb"]])
+def test_an_input_is_found_again_by_its_name(files: list[str]) -> None:
+    source = of("dpi", *files)
+    assert input_named("dpi", source.name) == source
+
+
+def test_the_newest_run_over_each_input_counts_and_failures_do_not() -> None:
+    d, h = of("dpi", "a.pb"), of("household", "b.jsonl")
+    both, only_h = run(1, "finished", d, h), run(2, "finished", h)
+    assert _newest_runs([run(1, "finished", d), run(2, "failed", d)]) == [run(1, "finished", d)]
+    assert _newest_runs([run(1, "finished", d), run(2, "finished", d)]) == [run(2, "finished", d)]
+    assert _newest_runs([both, only_h]) == [both]
+    assert _newest_runs([only_h, run(3, "finished", d, h)]) == [run(3, "finished", d, h)]
