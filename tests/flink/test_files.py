@@ -75,13 +75,13 @@ def test_a_failure_mid_run_loses_and_doubles_nothing(
     tmp_path: Path, valkey: str, clickhouse: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     file = tmp_path / "household.jsonl"
-    file.write_bytes(b"".join(value + b"\n" for value in FEEDS["household"].sample(150_000, 0)))
+    file.write_bytes(b"".join(value + b"\n" for value in FEEDS["household"].sample(450_000, 0)))
     settings = fresh_settings(tmp_path / "data", valkey, clickhouse, state_backend="rocksdb", replay_window_ms=200)
     marker = tmp_path / "data" / "failed-once"
     monkeypatch.setenv(MARKER_VARIABLE, str(marker))
     here = Path(__file__).parent
     finished = run(settings, resolve("household", str(file)), program=[str(here / "failing_profile_update.py")])
     assert marker.exists(), "the failure was never injected: the run was too short"
-    assert finished.totals.events_in == 150_000
+    assert finished.totals.events_in == 450_000
     verdict = verified(settings)
     assert verdict.ok, verdict.differences
