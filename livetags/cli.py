@@ -24,7 +24,7 @@ from livetags.inputs import KAFKA_SCHEME, resolve
 from livetags.job_process import JobFailed
 from livetags.progress import ConsoleProgress
 from livetags.reach import StoreUnreachable, reach_redis
-from livetags.runner import JOB, Finished, prepare_stores, run_profile_update
+from livetags.runner import JOB, Finished, migrated_clickhouse, prepare_stores, run_profile_update
 from livetags.summary import most_changed_tags
 from livetags.verify import Verdict
 from schemas.reasons import MEANING, Reason
@@ -234,7 +234,7 @@ def tags(
     chosen = stores.resolved(load_settings(settings, set_))
     if at and at != "now":
         at_ms = _time_ms(at)
-        client = prepare_stores(chosen)
+        client = migrated_clickhouse(chosen)
         found = profile_as_of(client, chosen.clickhouse_database, user, at_ms, chosen.weight_floor)
         views: list[TagView] = list(found.values())
         as_of_ms, origin = at_ms, "ClickHouse"
@@ -267,7 +267,7 @@ def rejects(
 ) -> None:
     """Show the records that could not be used: counts by reason, and where the newest are. Never what they said."""
     chosen = stores.resolved(load_settings(settings, set_))
-    client = prepare_stores(chosen)
+    client = migrated_clickhouse(chosen)
     scope = {"database": chosen.clickhouse_database, "feed": feed, "last": last}
     only = " WHERE feed = {feed:String}" if feed else ""
     counts = client.query(
@@ -313,7 +313,7 @@ def verify(
 ) -> None:
     """Recompute every profile from the full log, the slow obvious way, and compare both stores with it."""
     chosen = stores.resolved(load_settings(settings, set_))
-    client = prepare_stores(chosen)
+    client = migrated_clickhouse(chosen)
     if feed and not input_:
         msg = "--feed names the feed of --input: give both, or neither for every input in the ledger of runs"
         raise ValueError(msg)
@@ -402,7 +402,7 @@ def _versions() -> dict[str, str]:
 
 
 def _store_report(chosen: Settings) -> dict[str, Any]:
-    client = prepare_stores(chosen)
+    client = migrated_clickhouse(chosen)
     hot = reach_redis(chosen)
     server: Any = hot.info("server")
     memory: Any = hot.info("memory")
@@ -497,7 +497,7 @@ def _show_finished(chosen: Settings, finished: Finished) -> None:
         out.print(f"  rejected {code}: {records:,} ({MEANING[Reason(reason)]})")
     if finished.savepoint:
         out.print(f"savepoint: {finished.savepoint}\ncontinue with --restore {finished.savepoint}")
-    changed = most_changed_tags(prepare_stores(chosen), chosen.clickhouse_database, 5) if totals.folded else []
+    changed = most_changed_tags(migrated_clickhouse(chosen), chosen.clickhouse_database, 5) if totals.folded else []
     if changed:
         table = Table("tag", "a half-life before", "at the newest event", "share of its group")
         table.title = "five most changed tags: decayed weight of all users together"

@@ -69,10 +69,20 @@ class Progress:
         """Something a person should know while waiting."""
 
 
-def prepare_stores(settings: Settings) -> Client:
-    """Client of a ClickHouse with the newest tables and the catalogue of tag groups."""
+def migrated_clickhouse(settings: Settings) -> Client:
+    """Client of a ClickHouse with the newest tables."""
     client = reach_clickhouse(settings)
     migrate(client, settings.clickhouse_database)
+    return client
+
+
+def prepare_stores(settings: Settings) -> Client:
+    """Client of a ClickHouse with the newest tables, and with the catalogue of tag groups as these settings have it.
+
+    For whoever is about to write. Readers use `migrated_clickhouse`: the half-lives published are those the profiles
+    were built with, and looking must not change them.
+    """
+    client = migrated_clickhouse(settings)
     half_lives_ms = {name: rule.half_life_ms for name, rule in settings.rules(GROUPS).groups.items()}
     publish_groups(client, settings.clickhouse_database, GROUPS, half_lives_ms)
     return client

@@ -11,7 +11,7 @@ import redis
 from google.protobuf.proto import serialize_length_prefixed
 
 from livetags.inputs import Input, resolve
-from livetags.runner import Finished, Progress, prepare_stores, run_profile_update
+from livetags.runner import Finished, Progress, migrated_clickhouse, run_profile_update
 from livetags.verify import Verdict
 from livetags.verify_logs import verify_against_logs
 from schemas.pb.livetags.v1.dpi_pb2 import DpiRecord
@@ -47,7 +47,7 @@ def run(settings: Settings, inputs: Sequence[Input], **options: Any) -> Finished
 
 def verified(settings: Settings) -> Verdict:
     """Both stores against the oracle over the logs in the ledger."""
-    client = prepare_stores(settings)
+    client = migrated_clickhouse(settings)
     return verify_against_logs(settings, client, hot_client(settings), None, Progress())
 
 
