@@ -44,7 +44,7 @@ from sources import household
 EVENTS, REPEATS, QUICK_EVENTS = 2_000_000, 3, 100_000
 PER_EVENT_AT_MOST = 200_000
 SHORTEST_S = 1.0
-LETTERS = ("a", "a2", "b", "c", "d", "e")
+LETTERS = ("a", "a2", "b", "b-process", "c", "d", "e")
 WINDOWS_MS = (200, 50)
 
 Record = tuple[bytes | None, bytes | None]
@@ -65,8 +65,8 @@ class Variant:
 VARIANTS = (
     Variant("a", "a", "this project, discarding sinks", OURS, "all"),
     Variant("a2", "a2", "micro-batch and update only", UPDATE_ONLY, "all"),
-    Variant("b", "b", "plain PyFlink per event, thread mode", PER_EVENT, "part"),
-    Variant("b-process", "b", "plain PyFlink per event, process mode", PER_EVENT, "part", process_mode=True),
+    Variant("b", "b", "plain PyFlink per event, thread mode", PER_EVENT, "all"),
+    Variant("b-process", "b-process", "plain PyFlink per event, process mode", PER_EVENT, "part", process_mode=True),
     Variant("c", "c", "Flink SQL in the JVM (SUM, COUNT)", SQL, "all"),
     Variant("d", "d", "this project into Valkey and ClickHouse", OURS_REAL_SINKS, "quarter"),
     Variant("d-year", "d", "the same, third-party household data", OURS_REAL_SINKS, "year"),

@@ -37,7 +37,7 @@ class UpdateOnly(KeyedProcessFunction):  # type: ignore[misc]
         self._rules = settings.rules(GROUPS)
         self._cache_size = settings.cached_profiles
         self._decode = FEEDS[self._run.inputs[0].feed].decode
-        self._cache: OrderedDict[str, state.Profile] = OrderedDict()
+        self._cache: OrderedDict[str, bytes] = OrderedDict()
         self._profiles = runtime_context.get_map_state(
             MapStateDescriptor("profiles", Types.STRING(), Types.PICKLED_BYTE_ARRAY())
         )
@@ -55,17 +55,18 @@ class UpdateOnly(KeyedProcessFunction):  # type: ignore[misc]
         now_ms = ctx.timer_service().current_processing_time()
         cache = self._cache
         for user, events in by_user.items():
-            profile = cache.get(user)
-            if profile is None:
+            blob = cache.get(user)
+            if blob is None:
                 blob = self._profiles.get(user)
-                profile = state.decode(blob) if blob else state.Profile()
             else:
                 cache.move_to_end(user)
+            profile = state.decode(blob) if blob else state.Profile()
             for event in events:
                 profile, output, _ = advance(profile, event, self._rules, now_ms)
                 self._folded += output.__class__ is Folded
-            self._profiles.put(user, state.encode(profile))
-            cache[user] = profile
+            blob = state.encode(profile)
+            self._profiles.put(user, blob)
+            cache[user] = blob
             if len(cache) > self._cache_size:
                 cache.popitem(last=False)
         self._tally.ends(len(keys))

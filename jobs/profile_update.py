@@ -24,7 +24,7 @@ from jobs.environment import make_environment
 from jobs.micro_batch import keyed_by_shard, lane_batches, shard_batches
 from jobs.operators.history_writer import HistoryWriter
 from jobs.operators.hot_writer import HotWriter
-from jobs.operators.profile import HISTORY, HOT_TYPE, ProfileOperator
+from jobs.operators.profile import CHANGED_TYPE, HISTORY, ProfileOperator
 from schemas.run import Run
 from schemas.settings import Settings
 
@@ -62,9 +62,9 @@ def build(
         shards=settings.shards,
         window_ms=settings.replay_window_ms if run.bounded else settings.window_ms,
     )
-    profiles = (  # packed [HotProfile ...]
+    profiles = (  # packed [(user, encoded profile) ...]
         keyed_by_shard(batches)
-        .process(ProfileOperator(settings.public(), run), output_type=HOT_TYPE)
+        .process(ProfileOperator(settings.public(), run), output_type=CHANGED_TYPE)
         .uid(profiles_uid(settings))
         .name("profiles")
     )

@@ -92,6 +92,9 @@ _UPGRADES: dict[int, Callable[[list[Any]], list[Any]]] = {}
 
 def pack_ids(ids: set[int]) -> bytes:
     """Ids as packed little-endian 64-bit integers."""
+    if len(ids) == 1:
+        [only] = ids
+        return only.to_bytes(8, "little")
     return array("Q", sorted(ids)).tobytes()
 
 
@@ -106,7 +109,7 @@ def encode(profile: Profile) -> bytes:
     """Profile as a blob of the newest version."""
     seen = profile.seen
     for bucket, ids in seen.items():
-        if isinstance(ids, set):
+        if ids.__class__ is set:
             seen[bucket] = pack_ids(ids)
     return _VERSION_BYTE + _encoder.encode(profile)
 

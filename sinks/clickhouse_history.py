@@ -104,15 +104,24 @@ class ClickHouseHistorySink:
         self._client.close()
 
     def _write_evidence(self, batches: Sequence[HistoryBatch]) -> list[tuple[str, int]]:
-        columns: Columns = [
-            [user for b in batches for user in b.user],
-            [tag for b in batches for tag in b.tag],
-            [ms for b in batches for ms in b.event_time_ms],
-            np.array([i for b in batches for i in b.event_id], dtype=np.uint64),
-            np.array([v for b in batches for v in b.value], dtype=np.float64),
-            [feed for b in batches for feed in b.feed],
+        rows = [
+            (user, f"{group}:{tag}", event_time_ms, event_id, value, feed)
+            for batch in batches
+            for feed, user, event_time_ms, event_id, evidence in batch.events
+            for group, tag, value in evidence
         ]
-        return self._insert_or_isolate(columns) if len(columns[0]) else []
+        if not rows:
+            return []
+        users, tags, times_ms, ids, values, feeds = zip(*rows, strict=True)
+        columns: Columns = [
+            users,
+            tags,
+            times_ms,
+            np.array(ids, dtype=np.uint64),
+            np.array(values, dtype=np.float64),
+            feeds,
+        ]
+        return self._insert_or_isolate(columns)
 
     def _insert_or_isolate(self, columns: Columns) -> list[tuple[str, int]]:
         """Insert; on an error of the data, halve until the offending rows are alone, and return those as refused."""

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 from livetags.oracle import Record
 from schemas.events import Event
-from schemas.outputs import DeadLetter, HistoryBatch, ShardCounts
+from schemas.outputs import DeadLetter, FoldedEvent, HistoryBatch, ShardCounts
 from schemas.reasons import Reason, Rejected
 from schemas.settings import Settings
 from schemas.state import Profile
@@ -36,7 +37,9 @@ def fold(
 
     def flush() -> None:
         nonlocal batch
-        hot.write_batch([snapshot(user, profiles[user], rules, now_ms) for user in sorted(changed)])
+        for user in changed:
+            profiles[user].last_write_ms = now_ms
+        hot.write_batch([snapshot(user, profiles[user], rules) for user in sorted(changed)])
         history.write_batch([batch])
         batch = HistoryBatch(counts=counts)
         changed.clear()
@@ -70,10 +73,13 @@ def fold(
 
 
 def append_evidence(batch: HistoryBatch, feed: str, event: Event, evidence: Sequence[tuple[str, str, float]]) -> None:
-    for group, tag, value in evidence:
-        batch.feed.append(feed)
-        batch.user.append(event.user)
-        batch.tag.append(f"{group}:{tag}")
-        batch.event_time_ms.append(event.event_time_ms)
-        batch.event_id.append(event.event_id)
-        batch.value.append(value)
+    batch.events.append((feed, event.user, event.event_time_ms, event.event_id, evidence))
+
+
+def history_of(rows: Iterable[tuple[str, str, str, int, int, float]], **more: Any) -> HistoryBatch:
+    """A batch that becomes these rows of history: (feed, user, tag, event time in ms, event id, value)."""
+    events: list[FoldedEvent] = []
+    for feed, user, tag, event_time_ms, event_id, value in rows:
+        group, _, name = tag.partition(":")
+        events.append((feed, user, event_time_ms, event_id, ((group, name, value),)))
+    return HistoryBatch(events, **more)

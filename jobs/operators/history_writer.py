@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from base64 import b64decode
-
 from pyflink.common import Row
 from pyflink.datastream import MapFunction, RuntimeContext
 
@@ -33,9 +31,9 @@ class HistoryWriter(MapFunction):  # type: ignore[misc]
 
     def map(self, value: Row) -> int:
         """Write one micro-batch: one insert per table."""
-        batches = [unpack_history(b64decode(packed)) for packed in value[1]]
+        batches = [unpack_history(packed) for packed in value[1]]
         self._sink.write_batch(batches)
-        self._rows.inc(sum(len(batch.user) for batch in batches))
+        self._rows.inc(sum(len(evidence) for batch in batches for *_, evidence in batch.events))
         return len(batches)
 
     def close(self) -> None:

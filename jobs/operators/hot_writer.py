@@ -1,17 +1,22 @@
-"""Writes each batch of hot profiles to Redis before it returns: nothing is buffered, so a checkpoint loses nothing."""
+"""Writes each batch of changed profiles to Redis before it returns: nothing is buffered: a checkpoint loses nothing."""
 
 from __future__ import annotations
 
 from pyflink.datastream import MapFunction, RuntimeContext
 
-from schemas.outputs import unpack_hot
+from schemas import state
+from schemas.outputs import unpack_changed
 from schemas.settings import Settings
 from sinks.redis_hot import RedisHotSink
+from udfs.profile.snapshot import snapshot
 from udfs.tags import GROUPS
 
 
 class HotWriter(MapFunction):  # type: ignore[misc]
-    """Input: packed hot profiles. Output: profiles refused because the stored ones are newer."""
+    """Input: packed changed profiles. Output: profiles refused because the stored ones are newer.
+
+    The snapshot is taken here and not in the profile operator, where it would hold back the folding of the next batch.
+    """
 
     def __init__(self, public_settings: str) -> None:
         self._public_settings = public_settings
@@ -25,14 +30,16 @@ class HotWriter(MapFunction):  # type: ignore[misc]
             settings.sink_timeout_s,
             settings.sink_give_up_s,
         )
-        self._sink.open({name: rule.half_life_ms for name, rule in settings.rules(GROUPS).groups.items()})
+        self._rules = settings.rules(GROUPS)
+        self._sink.open({name: rule.half_life_ms for name, rule in self._rules.groups.items()})
         metrics = runtime_context.get_metrics_group()
         self._written = metrics.counter("hot_written")
         self._refused = metrics.counter("hot_refused")
 
     def map(self, value: bytes) -> int:
         """Write one batch."""
-        written, refused = self._sink.write_batch(unpack_hot(value))
+        profiles = [snapshot(user, state.decode(blob), self._rules) for user, blob in unpack_changed(value)]
+        written, refused = self._sink.write_batch(profiles)
         self._written.inc(written)
         self._refused.inc(refused)
         return refused

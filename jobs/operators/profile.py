@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-from base64 import b64encode
 from collections import OrderedDict
 from collections.abc import Iterator
 from typing import Any
@@ -14,22 +13,20 @@ from pyflink.datastream.state import MapStateDescriptor, ValueStateDescriptor
 
 from schemas import state
 from schemas.events import Event
-from schemas.outputs import DeadLetter, HistoryBatch, HotProfile, ShardCounts, pack, unpack_counts
+from schemas.outputs import ChangedProfile, DeadLetter, HistoryBatch, ShardCounts, pack, pack_history, unpack_counts
 from schemas.position import FEED_SHIFT, unpack_position
 from schemas.reasons import Reason, Rejected
 from schemas.run import Run
 from schemas.settings import Settings
 from sources import FEEDS
 from udfs.profile.advance import Folded, Refused, advance
-from udfs.profile.snapshot import snapshot
 from udfs.tags import GROUPS
 
-# (lane of the history writer, base64 of a packed HistoryBatch). A string, because thread mode converts byte arrays
-# going from Python to the JVM element by element.
+# (lane of the history writer, packed HistoryBatch)
 HISTORY = OutputTag("history", Types.ROW_NAMED(["lane", "packed"], [Types.INT(), Types.STRING()]))
-HOT_TYPE = Types.PICKLED_BYTE_ARRAY()
+CHANGED_TYPE = Types.PICKLED_BYTE_ARRAY()
 
-_GC_THRESHOLDS = (100_000, 20, 100)
+_GC_THRESHOLDS = (200_000, 20, 100)
 _SWEEP_INTERVAL_MS = 24 * 3_600_000
 _GRACE_AFTER_EXPIRY_MS = 24 * 3_600_000
 
@@ -37,8 +34,8 @@ _GRACE_AFTER_EXPIRY_MS = 24 * 3_600_000
 class ProfileOperator(KeyedProcessFunction):  # type: ignore[misc]
     """Keyed by shard; state is one encoded profile per user and the shard's totals.
 
-    Input: ``Row(shard, keys, values, positions)``, the last three of equal length. Main output: packed hot profiles,
-    each changed user once. Side output `HISTORY`: evidence, dead letters and totals of the batch.
+    Input: ``Row(shard, keys, values, positions)``, the last three of equal length. Main output: packed changed
+    profiles, each user once. Side output `HISTORY`: evidence, dead letters and totals of the batch.
 
     Guarantee: every record of a batch is counted as folded, duplicate or rejected; no record stops the job.
     """
@@ -55,11 +52,13 @@ class ProfileOperator(KeyedProcessFunction):  # type: ignore[misc]
         self._writers = settings.history_writers
         self._cache_size = settings.cached_profiles
         self._feeds = [FEEDS[i.feed] for i in self._run.inputs]
-        # user -> (decoded profile, length of its blob); what is here equals the state, which is written every batch
-        # Cached profiles are millions of small lists without cycles; collecting as often as the default asks took 40 %
-        # of the operator's time (docs/benchmark.md). Reference counting frees them all the same.
+        # A batch is some 100,000 small tuples without cycles, freed by reference counting at its end. Collecting as
+        # often as the default asks took a third of the operator's time over them (docs/benchmark.md).
         gc.set_threshold(*_GC_THRESHOLDS)
-        self._cache: OrderedDict[str, tuple[state.Profile, int]] = OrderedDict()
+        # user -> blob; what is here equals the state, which is written every batch. Blobs, not profiles: a decoded one
+        # is hundreds of small objects all over memory, and going back to them costs more than decoding anew (measured:
+        # docs/decisions/0006-cache-blobs.md).
+        self._cache: OrderedDict[str, bytes] = OrderedDict()
         self._profiles = runtime_context.get_map_state(
             MapStateDescriptor("profiles", Types.STRING(), Types.PICKLED_BYTE_ARRAY())
         )
@@ -82,7 +81,7 @@ class ProfileOperator(KeyedProcessFunction):  # type: ignore[misc]
         timers.register_processing_time_timer(now_ms - now_ms % _SWEEP_INTERVAL_MS + _SWEEP_INTERVAL_MS)
         if changed:
             yield pack(changed)
-        yield HISTORY, Row(shard % self._writers, b64encode(pack(history)).decode("ascii"))
+        yield HISTORY, Row(shard % self._writers, pack_history(history))
 
     def on_timer(self, timestamp: int, ctx: KeyedProcessFunction.OnTimerContext) -> Iterator[Any]:
         """Drop the profiles whose hot copy has expired: the closed form says they are below the floor."""
@@ -101,7 +100,7 @@ class ProfileOperator(KeyedProcessFunction):  # type: ignore[misc]
         self._counts.update(pack(counts))
         if counts.users:
             ctx.timer_service().register_processing_time_timer(timestamp + _SWEEP_INTERVAL_MS)
-        yield HISTORY, Row(counts.shard % self._writers, b64encode(pack(HistoryBatch(counts=counts))).decode("ascii"))
+        yield HISTORY, Row(counts.shard % self._writers, pack_history(HistoryBatch(counts=counts)))
 
     def _by_user(
         self,
@@ -135,9 +134,9 @@ class ProfileOperator(KeyedProcessFunction):  # type: ignore[misc]
         history: HistoryBatch,
         counts: ShardCounts,
         now_ms: int,
-    ) -> list[HotProfile]:
+    ) -> list[ChangedProfile]:
         """Advance every user of the batch and write the state of those that changed."""
-        changed: list[HotProfile] = []
+        changed: list[ChangedProfile] = []
         folded = duplicates = 0
         for user, events in by_user.items():
             profile, known_bytes = self._load(user)
@@ -145,7 +144,8 @@ class ProfileOperator(KeyedProcessFunction):  # type: ignore[misc]
             for event, position in events:
                 profile, output, _ = advance(profile, event, self._rules, now_ms)
                 if output.__class__ is Folded:
-                    self._record(user, event, position, output, history)
+                    feed = self._feeds[position >> FEED_SHIFT].name
+                    history.events.append((feed, user, event.event_time_ms, event.event_id, output.evidence))
                 elif output.__class__ is Refused:
                     self._reject(output.reason, position, history, counts)
                 else:
@@ -154,23 +154,12 @@ class ProfileOperator(KeyedProcessFunction):  # type: ignore[misc]
                 continue
             folded += profile.n - n_before
             profile.last_write_ms = now_ms
-            changed.append(snapshot(user, profile, self._rules, now_ms))
-            self._store(user, profile, known_bytes, counts)
+            changed.append((user, self._store(user, profile, known_bytes, counts)))
         counts.folded += folded
         counts.duplicates += duplicates
         self._metrics["folded"].inc(folded)
         self._metrics["duplicates"].inc(duplicates)
         return changed
-
-    def _record(self, user: str, event: Event, position: int, folded: Folded, history: HistoryBatch) -> None:
-        evidence = folded.evidence
-        rows = len(evidence)
-        history.feed += [self._feeds[position >> FEED_SHIFT].name] * rows
-        history.user += [user] * rows
-        history.tag += [f"{group}:{tag}" for group, tag, _ in evidence]
-        history.event_time_ms += [event.event_time_ms] * rows
-        history.event_id += [event.event_id] * rows
-        history.value += [value for _, _, value in evidence]
 
     def _reject(self, reason: Reason, position: int, history: HistoryBatch, counts: ShardCounts) -> None:
         feed_number, partition, offset = unpack_position(position)
@@ -185,19 +174,20 @@ class ProfileOperator(KeyedProcessFunction):  # type: ignore[misc]
         self._metrics["rejected"].inc()
 
     def _load(self, user: str) -> tuple[state.Profile, int]:
-        cached = self._cache.get(user)
-        if cached is not None:
+        blob = self._cache.get(user)
+        if blob is None:
+            blob = self._profiles.get(user)
+        else:
             self._cache.move_to_end(user)
-            return cached
-        blob = self._profiles.get(user)
         return (state.decode(blob), len(blob)) if blob is not None else (state.Profile(), 0)
 
-    def _store(self, user: str, profile: state.Profile, known_bytes: int, counts: ShardCounts) -> None:
+    def _store(self, user: str, profile: state.Profile, known_bytes: int, counts: ShardCounts) -> bytes:
         blob = state.encode(profile)
         self._profiles.put(user, blob)
         counts.users += not known_bytes
         counts.state_bytes += len(blob) - known_bytes
         if self._cache_size:
-            self._cache[user] = (profile, len(blob))
+            self._cache[user] = blob
             if len(self._cache) > self._cache_size:
                 self._cache.popitem(last=False)
+        return blob

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from base64 import b64decode
 from math import isclose
 from typing import Any, NamedTuple
 
@@ -18,20 +17,17 @@ from schemas import state
 from schemas.outputs import (
     DeadLetter,
     HistoryBatch,
-    HotProfile,
     ShardCounts,
     pack,
+    unpack_changed,
     unpack_counts,
     unpack_history,
-    unpack_hot,
 )
 from schemas.pb.livetags.v1.dpi_pb2 import DpiRecord
 from schemas.position import pack_position
 from schemas.reasons import Reason
 from schemas.run import FeedInput, Run
 from schemas.settings import Settings
-from udfs.profile.snapshot import snapshot, version_of
-from udfs.tags import GROUPS
 
 HOUR_MS = 3_600_000
 DAY_MS = 86_400_000
@@ -53,7 +49,7 @@ quick = settings(max_examples=60, deadline=None)
 
 
 class Emitted(NamedTuple):
-    hot: list[HotProfile]
+    changed: list[tuple[str, state.Profile]]
     history: HistoryBatch
 
 
@@ -72,7 +68,8 @@ def emitted(outputs: list[Any]) -> Emitted:
     assert tag is HISTORY
     assert row[0] == SHARD % 3
     assert len(hot) <= 1
-    return Emitted(unpack_hot(hot[0]) if hot else [], unpack_history(b64decode(row[1])))
+    changed = [(user, with_sets(state.decode(blob))) for user, blob in unpack_changed(hot[0])] if hot else []
+    return Emitted(changed, unpack_history(row[1].encode()))
 
 
 def process(operator: ProfileOperator, engine: FakeEngine, batch: list[Record]) -> Emitted:
@@ -82,10 +79,12 @@ def process(operator: ProfileOperator, engine: FakeEngine, batch: list[Record]) 
 
 def profiles_in(engine: FakeEngine) -> dict[str, state.Profile]:
     """Decoded state, ids as sets: their order in a blob is not part of a profile's meaning."""
-    profiles = {user: state.decode(blob) for user, blob in engine.states["profiles"].held.items()}
-    for profile in profiles.values():
-        profile.seen = {bucket: state.unpack_ids(ids) for bucket, ids in profile.seen.items()}
-    return profiles
+    return {user: with_sets(state.decode(blob)) for user, blob in engine.states["profiles"].held.items()}
+
+
+def with_sets(profile: state.Profile) -> state.Profile:
+    profile.seen = {bucket: state.unpack_ids(ids) for bucket, ids in profile.seen.items()}
+    return profile
 
 
 def counts_in(engine: FakeEngine) -> ShardCounts:
@@ -135,7 +134,7 @@ def test_every_record_is_folded_a_duplicate_or_rejected_and_counted_once(batches
         out = process(operator, engine, batch)
         arrived += len(batch)
         dead += len(out.history.dead_letters)
-        rows += len(out.history.user)
+        rows += sum(len(evidence) for *_, evidence in out.history.events)
         counts = out.history.counts
         assert counts is not None
         assert counts == counts_in(engine)
@@ -157,20 +156,19 @@ def test_every_record_is_folded_a_duplicate_or_rejected_and_counted_once(batches
 
 @quick
 @given(batches)
-def test_each_changed_user_is_emitted_once_a_batch_with_the_full_snapshot(batches: list[list[Record]]) -> None:
+def test_each_changed_user_is_emitted_once_a_batch_with_the_whole_profile(batches: list[list[Record]]) -> None:
     engine = FakeEngine(NOW_MS)
     operator = operator_on(engine)
-    rules = settings_of().rules(GROUPS)
     n_before: dict[str, int] = {}
     for batch in batches:
         out = process(operator, engine, batch)
         profiles = profiles_in(engine)
         n_after = {user: profile.n for user, profile in profiles.items()}
         changed = {user for user, n in n_after.items() if n != n_before.get(user)}
-        assert sorted(hot.user for hot in out.hot) == sorted(changed)
-        for hot in out.hot:
-            assert hot == snapshot(hot.user, profiles[hot.user], rules, NOW_MS)
-            assert hot.version == version_of(0, n_after[hot.user])
+        assert sorted(user for user, _ in out.changed) == sorted(changed)
+        for user, profile in out.changed:
+            assert profile == profiles[user]
+            assert (profile.n, profile.last_write_ms) == (n_after[user], NOW_MS)
         n_before = n_after
 
 
@@ -184,8 +182,8 @@ def test_the_same_batch_again_changes_nothing_and_emits_no_profile(batch: list[R
     before, blobs = counts_in(engine), dict(engine.states["profiles"].held)
     again = process(operator, engine, batch)
     after = counts_in(engine)
-    assert again.hot == []
-    assert again.history.user == []
+    assert again.changed == []
+    assert again.history.events == []
     assert again.history.dead_letters == first.history.dead_letters
     assert engine.states["profiles"].held == blobs
     assert after.folded == before.folded
@@ -228,7 +226,7 @@ def test_a_dead_letter_says_where_the_record_is_and_why_and_nothing_of_what_it_s
     assert out.history.dead_letters == [expected]
     assert out.history.counts is not None
     assert out.history.counts.rejected == {f"{expected.feed}/{reason.value}": 1}
-    assert out.hot == []
+    assert out.changed == []
     assert engine.states["profiles"].held == {}
     assert DeadLetter.__struct_fields__ == ("feed", "log", "partition", "offset", "reason")
     assert CANARY.encode() not in pack(out.history)
@@ -247,19 +245,13 @@ def test_events_beyond_the_horizon_and_floods_end_as_dead_letters_too() -> None:
 def test_the_history_has_one_row_per_piece_of_evidence() -> None:
     engine = FakeEngine(NOW_MS)
     history = process(operator_on(engine), engine, [used("u1", 1), bought("u2", 2, T0_MS + 1)]).history
-    assert history.feed == ["dpi"] * 3 + ["household"] * 3
-    assert history.user == ["u1"] * 3 + ["u2"] * 3
-    assert history.tag == [
-        "app:a.example",
-        "content:video",
-        "flow_mb:all",
-        "quantity:tea",
-        "spend:tea",
-        "line_spend:all",
-    ]
-    assert history.event_time_ms == [T0_MS] * 3 + [T0_MS + 1] * 3
-    assert history.value == [1.0, 1.0, 5.0, 1.0, 2.5, 2.5]
-    assert len(set(history.event_id)) == 2
+    (feed, user, event_time_ms, flow_id, evidence), bought_event = history.events
+    assert (feed, user, event_time_ms) == ("dpi", "u1", T0_MS)
+    assert list(evidence) == [("app", "a.example", 1.0), ("content", "video", 1.0), ("flow_mb", "all", 5.0)]
+    feed, user, event_time_ms, line_id, evidence = bought_event
+    assert (feed, user, event_time_ms) == ("household", "u2", T0_MS + 1)
+    assert list(evidence) == [("quantity", "tea", 1.0), ("spend", "tea", 2.5), ("line_spend", "all", 2.5)]
+    assert flow_id != line_id
 
 
 @quick
@@ -292,12 +284,9 @@ def test_what_is_cached_is_what_is_stored(batches: list[list[Record]], cached_pr
     for batch in batches:
         process(operator, engine, batch)
         assert len(operator._cache) <= cached_profiles
-        stored = profiles_in(engine)
-        for user, (profile, length) in operator._cache.items():
-            assert length == len(engine.states["profiles"].held[user])
-            cached = state.decode(state.encode(profile))
-            cached.seen = {bucket: state.unpack_ids(ids) for bucket, ids in cached.seen.items()}
-            assert cached == stored[user]
+        stored = engine.states["profiles"].held
+        for user, blob in operator._cache.items():
+            assert blob == stored[user]
 
 
 @quick
@@ -335,7 +324,7 @@ def test_a_sweep_drops_only_profiles_past_due_and_retention_and_counts_follow() 
     # kept until a day of retention and a day of grace after the last write
     (out,) = [emitted(list(operator.on_timer(T0_MS + 2 * DAY_MS, engine)))]
     assert set(profiles_in(engine)) == {"gone", "slow", "fresh"}
-    assert out.hot == []
+    assert out.changed == []
     out = emitted(list(operator.on_timer(T0_MS + 2 * DAY_MS + 1, engine)))
     assert set(profiles_in(engine)) == {"slow", "fresh"}
     counts = counts_in(engine)
@@ -345,8 +334,8 @@ def test_a_sweep_drops_only_profiles_past_due_and_retention_and_counts_follow() 
     assert T0_MS + 3 * DAY_MS + 1 in engine.timers
 
     engine.now_ms = T0_MS + 2 * DAY_MS + 2
-    (back,) = process(operator, engine, [bought("gone", 4)]).hot
-    assert back.version == version_of(0, 1)
+    ((_, back),) = process(operator, engine, [bought("gone", 4)]).changed
+    assert (back.generation, back.n) == (0, 1)
     assert counts_in(engine).users == 3
 
 

@@ -151,7 +151,7 @@ def test_the_same_as_advance_whatever_arrives(
     assert {offset: reason for _, _, _, offset, reason in result.dead_letters} == dead
     assert set(result.profiles) == {user for user, profile in profiles.items() if profile.n}
     for user, expected in result.profiles.items():
-        found = snapshot(user, profiles[user], rules, NOW_MS)
+        found = snapshot(user, profiles[user], rules)
         assert (profiles[user].n, found.as_of_ms) == (expected.n, expected.as_of_ms)
         assert found.last_evidence_ms == {name: tag.last_ms for name, tag in expected.tags.items()}
         for name, tag in expected.tags.items():

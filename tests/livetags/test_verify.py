@@ -11,7 +11,7 @@ import msgspec
 import pytest
 import redis
 from clickhouse_connect.driver.client import Client
-from fold_into_stores import fold
+from fold_into_stores import fold, history_of
 
 from livetags import verify as verify_module
 from livetags.oracle import OracleResult, Record, recompute
@@ -224,8 +224,8 @@ def test_a_corrupted_and_an_inserted_value_in_clickhouse(stores: Stores, user: s
 
 def test_old_and_worthless_rows_in_clickhouse_are_seen_too(stores: Stores, user: str) -> None:
     last = next(name for name in stores.oracle.profiles[user].tags if name.startswith("quantity:"))
-    stores.write_history(HistoryBatch(["household"], [user], [last], [T0_MS - 5_000 * DAY_MS], [1], [1.0]))
-    stores.write_history(HistoryBatch(["household"], [user], [last], [T0_MS - 5_000 * DAY_MS], [2], [0.0]))
+    stores.write_history(history_of([("household", user, last, T0_MS - 5_000 * DAY_MS, 1, 1.0)]))
+    stores.write_history(history_of([("household", user, last, T0_MS - 5_000 * DAY_MS, 2, 0.0)]))
     verdict = stores.verify()
     only(verdict, clickhouse_rows=1, clickhouse_values=1)
     assert verdict.rows == 3 * stores.oracle.counts.folded + 2
@@ -234,7 +234,7 @@ def test_old_and_worthless_rows_in_clickhouse_are_seen_too(stores: Stores, user:
 def test_users_and_tags_lost_and_added_in_clickhouse(stores: Stores, user: str) -> None:
     stores.command("DELETE FROM {database:Identifier}.tag_evidence WHERE user = {user:String}", user=user)
     rows = [("nobody", "spend:x"), ("", "spend:x"), ("~~~", "spend:x"), ("s000000001", "spend:x")]
-    batch = HistoryBatch(["dpi"] * 4, [u for u, _ in rows], [t for _, t in rows], [T0_MS] * 4, [1, 2, 3, 4], [1.0] * 4)
+    batch = history_of([("dpi", user, tag, T0_MS, number, 1.0) for number, (user, tag) in enumerate(rows)])
     stores.write_history(batch)
     only(stores.verify(), clickhouse_user_missing=1, clickhouse_user_extra=3, clickhouse_tag_extra=1)
 

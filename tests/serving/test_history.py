@@ -10,7 +10,7 @@ import pytest
 import redis
 from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import DatabaseError
-from fold_into_stores import append_evidence
+from fold_into_stores import append_evidence, history_of
 
 from schemas.events import AppUse, Event, Purchase
 from schemas.outputs import HistoryBatch, HotProfile
@@ -56,7 +56,7 @@ def folded(log: Iterable[Event], user: str = "u") -> HotProfile:
     for event in log:
         _, output, _ = advance(profile, event, RULES, T0_MS + 10_000 * DAY_MS)
         assert isinstance(output, Folded)
-    return snapshot(user, profile, RULES, T0_MS + 10_000 * DAY_MS)
+    return snapshot(user, profile, RULES)
 
 
 def write_history(clickhouse: str, database: str, log: Iterable[Event]) -> None:
@@ -169,7 +169,7 @@ def test_parameters_are_bound_by_the_server(clickhouse: str, clickhouse_client: 
 def test_a_group_nobody_published_is_an_error_not_an_empty_profile(
     clickhouse: str, clickhouse_client: Client, database: str
 ) -> None:
-    batch = HistoryBatch(["f"], ["u"], ["unheard:x"], [T0_MS], [1], [1.0])
+    batch = history_of([("f", "u", "unheard:x", T0_MS, 1, 1.0)])
     ClickHouseHistorySink(clickhouse, database, "run", 5.0, 10.0).write_batch([batch])
     with pytest.raises(DatabaseError, match="publish the tag groups first"):
         profile_as_of(clickhouse_client, database, "u", T0_MS)
@@ -189,7 +189,7 @@ def test_clickhouse_decay_function_takes_an_e_folding_time_not_a_half_life(click
 def test_deviation_does_not_cancel(clickhouse: str, clickhouse_client: Client, database: str) -> None:
     """Values far from zero and close together, which a difference of sums of squares gets wrong."""
     values = [1e9 + offset for offset in (0.0, 1.0, 2.0, 3.0)]
-    batch = HistoryBatch(["f"] * 4, ["u"] * 4, ["line_spend:all"] * 4, [T0_MS] * 4, [1, 2, 3, 4], values)
+    batch = history_of([("f", "u", "line_spend:all", T0_MS, number, value) for number, value in enumerate(values)])
     ClickHouseHistorySink(clickhouse, database, "run", 5.0, 10.0).write_batch([batch])
     tag = profile_as_of(clickhouse_client, database, "u", T0_MS)["line_spend:all"]
     assert tag.std is not None

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import DatabaseError
+from fold_into_stores import history_of
 from store_servers import ClickHouseServer
 
 from schemas.events import identity_of
@@ -45,11 +46,6 @@ def rows_of(count: int, seed: int = 0) -> list[Row]:
         )
         for _ in range(count)
     ]
-
-
-def batch_of(rows: list[Row], **more: Any) -> HistoryBatch:
-    feed, user, tag, event_time_ms, event_id, value = ([row[i] for row in rows] for i in range(6))
-    return HistoryBatch(feed, user, tag, event_time_ms, event_id, value, **more)
 
 
 def evidence(client: Client, database: str) -> list[tuple[Any, ...]]:
@@ -92,7 +88,7 @@ def test_a_database_of_a_newer_build_is_refused(clickhouse_client: Client, datab
 
 def test_values_arrive_exactly(clickhouse: str, clickhouse_client: Client, database: str) -> None:
     rows = rows_of(500)
-    sink_to(clickhouse, database).write_batch([batch_of(rows)])
+    sink_to(clickhouse, database).write_batch([history_of(rows)])
     assert evidence(clickhouse_client, database) == sorted(rows)
 
 
@@ -101,7 +97,7 @@ def test_repeats_cut_differently_are_absorbed(clickhouse: str, clickhouse_client
     rows = rows_of(600)
     letters = [DeadLetter("dpi", "log", 0, offset, "malformed") for offset in range(40)]
     sink = sink_to(clickhouse, database)
-    sink.write_batch([batch_of(rows, dead_letters=letters)])
+    sink.write_batch([history_of(rows, dead_letters=letters)])
     once = evidence(clickhouse_client, database)
     dead = table(clickhouse_client, database, "dead_letters", "feed, log, partition, offset, reason")
     assert len(once) == 600
@@ -111,8 +107,8 @@ def test_repeats_cut_differently_are_absorbed(clickhouse: str, clickhouse_client
         edges = list(zip([0, *cuts], [*cuts, 600], strict=True))
         rng.shuffle(edges)
         for first, last in edges:
-            sink.write_batch([batch_of(rows[first:last], dead_letters=rng.sample(letters, 5))])
-        sink.write_batch([batch_of(rows[i : i + 7]) for i in range(0, 600, 7)])
+            sink.write_batch([history_of(rows[first:last], dead_letters=rng.sample(letters, 5))])
+        sink.write_batch([history_of(rows[i : i + 7]) for i in range(0, 600, 7)])
     assert evidence(clickhouse_client, database) == once
     assert table(clickhouse_client, database, "dead_letters", "feed, log, partition, offset, reason") == dead
 
@@ -138,24 +134,24 @@ def test_an_empty_batch_is_fine(clickhouse: str, clickhouse_client: Client, data
 def test_rows_that_the_server_refuses_are_isolated_and_named(
     clickhouse: str, clickhouse_client: Client, database: str
 ) -> None:
-    # A table that takes only numbers as tags stands for any refusal that a row's own content causes.
+    # A table that takes only numbers as users stands for any refusal that a row's own content causes.
     scope = {"database": database}
     clickhouse_client.command("DROP TABLE {database:Identifier}.tag_evidence", parameters=scope)
     clickhouse_client.command(
-        "CREATE TABLE {database:Identifier}.tag_evidence (user String, tag UInt32, event_time DateTime64(3, 'UTC'), "
+        "CREATE TABLE {database:Identifier}.tag_evidence (user UInt32, tag String, event_time DateTime64(3, 'UTC'), "
         "event_id UInt64, value Float64, feed String) ENGINE = ReplacingMergeTree ORDER BY (user, tag, event_id)",
         parameters=scope,
     )
-    rows: list[Row] = [("dpi", "u", str(i), T0_MS + i, i, 1.0) for i in range(50)]
-    rows[17] = ("dpi", "u", "seventeen", T0_MS, 2**63 + 17, 1.0)
-    rows[40] = ("household", "u", "forty", T0_MS, 40, 1.0)
+    rows: list[Row] = [("dpi", str(i), "app:a", T0_MS + i, i, 1.0) for i in range(50)]
+    rows[17] = ("dpi", "seventeen", "app:a", T0_MS, 2**63 + 17, 1.0)
+    rows[40] = ("household", "forty", "app:a", T0_MS, 40, 1.0)
     counts = ShardCounts(0, 50, 50)
-    sink_to(clickhouse, database).write_batch([batch_of(rows, counts=counts)])
+    sink_to(clickhouse, database).write_batch([history_of(rows, counts=counts)])
     kept = table(clickhouse_client, database, "tag_evidence", "event_id")
     assert [i for (i,) in kept] == [i for i in range(50) if i not in (17, 40)]
     assert table(clickhouse_client, database, "dead_letters", "feed, log, partition, offset, reason") == [
-        ("dpi", "tag_evidence", 0, identity_of(f"u/seventeen/{T0_MS}/{2**63 + 17}"), "history_refused"),
-        ("household", "tag_evidence", 0, identity_of(f"u/forty/{T0_MS}/40"), "history_refused"),
+        ("dpi", "tag_evidence", 0, identity_of(f"seventeen/app:a/{T0_MS}/{2**63 + 17}"), "history_refused"),
+        ("household", "tag_evidence", 0, identity_of(f"forty/app:a/{T0_MS}/40"), "history_refused"),
     ]
     assert table(clickhouse_client, database, "run_counts", "events_in") == [(50,)]
 
@@ -164,7 +160,7 @@ def test_an_error_that_is_not_the_data_is_raised_at_once(clickhouse: str, databa
     sink = sink_to(clickhouse, "no_such_database")
     started = time.monotonic()
     with pytest.raises(DatabaseError):
-        sink.write_batch([batch_of(rows_of(3))])
+        sink.write_batch([history_of(rows_of(3))])
     assert time.monotonic() - started < 3.0
 
 
@@ -177,19 +173,19 @@ def test_a_server_that_is_away_is_waited_for_then_given_up(tmp_path: Path) -> No
         rows = rows_of(100)
         patient = sink_to(server.url, "lt", give_up_s=60.0)
         hasty = sink_to(server.url, "lt", give_up_s=0.5)
-        patient.write_batch([batch_of(rows[:50])])
+        patient.write_batch([history_of(rows[:50])])
         server.kill()
 
         started = time.monotonic()
         with pytest.raises(SinkGaveUp, match=r"ClickHouse unavailable .* sink_give_up_s=0\.5"):
-            hasty.write_batch([batch_of(rows[50:])])
+            hasty.write_batch([history_of(rows[50:])])
         assert time.monotonic() - started < 6.0
         with pytest.raises(SinkGaveUp):
             sink_to(server.url, "lt", give_up_s=0.2)
 
         back = threading.Thread(target=server.start)
         back.start()
-        patient.write_batch([batch_of(rows[50:])])
+        patient.write_batch([history_of(rows[50:])])
         back.join()
         assert evidence(connect(server.url, 5.0), "lt") == sorted(rows)
     finally:

@@ -10,12 +10,13 @@ from math import ceil, log2
 from typing import NamedTuple
 
 from schemas.events import Event
+from schemas.outputs import Evidence
 from schemas.reasons import Reason
 from schemas.rules import Rules
 from schemas.state import GroupState, Profile
 from udfs.profile import cells, horizon
 from udfs.profile.horizon import NEW, Seen
-from udfs.tags import Evidence, evidence_of
+from udfs.tags import evidence_of
 
 
 class Folded(NamedTuple):

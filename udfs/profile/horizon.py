@@ -54,15 +54,17 @@ def _forget(profile: Profile, opened: int, rules: Rules) -> None:
         return
     newest = max(seen)
     floor = max(profile.dedup_floor, newest - rules.dedup_buckets + 1)
-    held = sum([len(ids) if isinstance(ids, set) else len(ids) >> 3 for ids in seen.values()])
-    if held > rules.dedup_max_ids:
+    # packed ids are 8 bytes each, so this is no less than the ids held, and cheap
+    if sum(map(len, seen.values())) > rules.dedup_max_ids:
+        held = sum([len(ids) if isinstance(ids, set) else len(ids) >> 3 for ids in seen.values()])
         for bucket in sorted(seen):
             if bucket == newest or held <= rules.dedup_max_ids:
                 break
             ids = seen[bucket]
             held -= len(ids) if isinstance(ids, set) else len(ids) >> 3
             floor = max(floor, bucket + 1)
-    profile.dedup_floor = floor
-    # the opened bucket stays even below a new floor: an event is about to be remembered in it
-    for bucket in [b for b in seen if b < floor and b != opened]:
-        del seen[bucket]
+    if floor > profile.dedup_floor:
+        profile.dedup_floor = floor
+        # the opened bucket stays even below a new floor: an event is about to be remembered in it
+        for bucket in [b for b in seen if b < floor and b != opened]:
+            del seen[bucket]

@@ -14,11 +14,11 @@ def version_of(generation: int, n: int) -> str:
     return f"{generation:010d}-{n:019d}"
 
 
-def snapshot(user: str, profile: Profile, rules: Rules, now_ms: int) -> HotProfile:
+def snapshot(user: str, profile: Profile, rules: Rules) -> HotProfile:
     """Full snapshot of the tags above the floor, as of the newest event.
 
     The value depends on the set of events only, so a replay writes the same snapshot. The expiry is the closed form
-    of the last tag's decay, but never earlier than `hot_retention_ms` after `now_ms`.
+    of the last tag's decay, but never earlier than `hot_retention_ms` after `Profile.last_write_ms`.
     """
     as_of_ms = profile.last_event_ms
     floor = rules.weight_floor
@@ -40,5 +40,5 @@ def snapshot(user: str, profile: Profile, rules: Rules, now_ms: int) -> HotProfi
                 weights[field + ".std"] = deviation(cell)
         if group.other is not None:
             other[name] = group.other[0] * factor
-    expires_at_ms = max(profile.due_ms, now_ms + rules.hot_retention_ms)
+    expires_at_ms = max(profile.due_ms, profile.last_write_ms + rules.hot_retention_ms)
     return HotProfile(user, version_of(profile.generation, profile.n), as_of_ms, expires_at_ms, weights, other, last)

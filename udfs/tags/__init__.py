@@ -10,11 +10,9 @@ from collections.abc import Callable
 from typing import Any
 
 from schemas.events import Event
+from schemas.outputs import Evidence
 from schemas.tag_group import TagGroup
 from udfs.tags import app_use, purchases
-
-# (group, tag, value); one event names each (group, tag) at most once
-Evidence = tuple[str, str, float]
 
 FAMILIES = (purchases, app_use)
 

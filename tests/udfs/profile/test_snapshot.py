@@ -25,7 +25,7 @@ def rules_of(half_life_ms: int = DAY_MS, max_tags: int = 256, retention_ms: int 
 
 
 def folded(rules: Rules, *events: Purchase | AppUse) -> Profile:
-    profile = Profile()
+    profile = Profile(last_write_ms=NOW_MS)
     for event in events:
         advance(profile, event, rules, NOW_MS)
     assert profile.n == len(events)
@@ -39,7 +39,7 @@ def purchase(event_id: int, time_ms: int, category: str, spend: float) -> Purcha
 def test_a_snapshot_holds_every_tags_weight_at_the_newest_event() -> None:
     rules = rules_of()
     profile = folded(rules, purchase(1, T0_MS, "tea", 8.0), purchase(2, T0_MS + DAY_MS, "milk", 3.0))
-    hot = snapshot("u", profile, rules, NOW_MS)
+    hot = snapshot("u", profile, rules)
     assert (hot.user, hot.as_of_ms) == ("u", T0_MS + DAY_MS)
     expected = {
         "quantity:tea": 0.5,
@@ -66,12 +66,12 @@ def test_a_snapshot_holds_every_tags_weight_at_the_newest_event() -> None:
 def test_tags_below_the_floor_are_gone_with_their_times() -> None:
     rules = rules_of()  # floor 1e-6 is 19.93 half-lives below 1
     profile = folded(rules, purchase(1, T0_MS, "old", 1.0), purchase(2, T0_MS + 20 * DAY_MS, "new", 1.0))
-    hot = snapshot("u", profile, rules, NOW_MS)
+    hot = snapshot("u", profile, rules)
     assert {"spend:new", "quantity:new"} <= hot.weights.keys()
     assert not {"spend:old", "quantity:old"} & hot.weights.keys()
     assert hot.last_evidence_ms.keys() == {"spend:new", "quantity:new", "line_spend:all"}
     profile = folded(rules, purchase(1, T0_MS, "old", 1.0), purchase(2, T0_MS + 19 * DAY_MS, "new", 1.0))
-    assert isclose(snapshot("u", profile, rules, NOW_MS).weights["spend:old"], 2.0**-19, rel_tol=1e-12)
+    assert isclose(snapshot("u", profile, rules).weights["spend:old"], 2.0**-19, rel_tol=1e-12)
 
 
 def test_bug_sigmap_657_a_mean_does_not_decay_towards_zero_with_its_weight() -> None:
@@ -79,7 +79,7 @@ def test_bug_sigmap_657_a_mean_does_not_decay_towards_zero_with_its_weight() -> 
     profile = folded(rules, purchase(1, T0_MS, "tea", 8.0), purchase(2, T0_MS + 1, "tea", 4.0))
     app = AppUse("u", 3, T0_MS + 10 * DAY_MS, "maps", "travel", 0, 0)
     advance(profile, app, rules, NOW_MS)
-    hot = snapshot("u", profile, rules, NOW_MS)
+    hot = snapshot("u", profile, rules)
     assert isclose(hot.weights["line_spend:all"], 2 * 2.0**-10, rel_tol=1e-7)
     assert isclose(hot.weights["line_spend:all.mean"], 6.0, rel_tol=1e-7)
     assert isclose(hot.weights["line_spend:all.std"], 2.0, rel_tol=1e-7)
@@ -87,7 +87,7 @@ def test_bug_sigmap_657_a_mean_does_not_decay_towards_zero_with_its_weight() -> 
 
 def test_a_mean_of_exactly_zero_is_shown() -> None:
     rules = rules_of()
-    hot = snapshot("u", folded(rules, AppUse("u", 1, T0_MS, "maps", "travel", 0, 0)), rules, NOW_MS)
+    hot = snapshot("u", folded(rules, AppUse("u", 1, T0_MS, "maps", "travel", 0, 0)), rules)
     assert isclose(hot.weights["flow_mb:all"], 1.0, rel_tol=1e-15)
     assert hot.weights["flow_mb:all.mean"] == 0.0
     assert hot.weights["flow_mb:all.std"] == 0.0
@@ -96,7 +96,7 @@ def test_a_mean_of_exactly_zero_is_shown() -> None:
 def test_the_weight_of_tags_beyond_the_cap_is_shown_as_other() -> None:
     rules = rules_of(max_tags=1)
     events = [purchase(1, T0_MS, "a", 5.0), purchase(2, T0_MS, "b", 2.0), purchase(3, T0_MS, "c", 1.0)]
-    hot = snapshot("u", folded(rules, *events), rules, NOW_MS)
+    hot = snapshot("u", folded(rules, *events), rules)
     assert isclose(hot.weights["spend:a"], 5.0, rel_tol=1e-12)
     assert hot.other.keys() == {"spend", "quantity"}
     assert isclose(hot.other["spend"], 3.0, rel_tol=1e-12)
@@ -105,16 +105,16 @@ def test_the_weight_of_tags_beyond_the_cap_is_shown_as_other() -> None:
 def test_a_snapshot_expires_when_the_last_tag_does_but_never_before_the_retention() -> None:
     event = purchase(1, T0_MS, "tea", 1.0)
     short, long = rules_of(1000), rules_of(365 * DAY_MS)
-    assert snapshot("u", folded(short, event), short, NOW_MS).expires_at_ms == NOW_MS + 30 * DAY_MS
-    kept = snapshot("u", folded(long, event), long, NOW_MS).expires_at_ms
+    assert snapshot("u", folded(short, event), short).expires_at_ms == NOW_MS + 30 * DAY_MS
+    kept = snapshot("u", folded(long, event), long).expires_at_ms
     assert isclose(kept, T0_MS + 365 * DAY_MS * 19.931568569324174, rel_tol=1e-9)
 
 
 def test_a_snapshot_depends_on_the_events_not_on_their_order_or_the_clock() -> None:
     rules = rules_of()
     events = [purchase(number, T0_MS + number * 7_000_000, "abc"[number % 3], 2.0) for number in range(9)]
-    one = snapshot("u", folded(rules, *events), rules, NOW_MS)
-    other = snapshot("u", folded(rules, *events[::-1]), rules, NOW_MS + DAY_MS)
+    one = snapshot("u", folded(rules, *events), rules)
+    other = snapshot("u", folded(rules, *events[::-1]), rules)
     assert (one.version, one.as_of_ms, one.last_evidence_ms) == (other.version, other.as_of_ms, other.last_evidence_ms)
     assert one.weights.keys() == other.weights.keys()
     for field, weight in one.weights.items():

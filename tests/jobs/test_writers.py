@@ -1,0 +1,91 @@
+"""The operators in front of the sinks: all of a batch is handed over before they return, and counted."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from fakes import FakeEngine
+from pyflink.common import Row
+
+from jobs.operators import history_writer, hot_writer
+from schemas import state
+from schemas.outputs import DeadLetter, HistoryBatch, HotProfile, ShardCounts, pack, pack_history
+from schemas.settings import Settings
+from udfs.profile.snapshot import snapshot
+from udfs.tags import GROUPS
+
+SETTINGS = Settings(redis_url="redis://127.0.0.1:1", clickhouse_url="http://127.0.0.1:1")
+
+
+class FakeSink:
+    def __init__(self, *_: Any) -> None:
+        self.batches: list[Any] = []
+        self.closed = False
+
+    def open(self, half_lives_ms: dict[str, int]) -> None:
+        self.half_lives_ms = half_lives_ms
+
+    def write_batch(self, batch: Any) -> tuple[int, int]:
+        self.batches.append(list(batch))
+        return len(batch) - 1, 1
+
+    def close(self) -> None:
+        self.closed = True
+
+
+def history_batch(number: int) -> HistoryBatch:
+    evidence = (("spend", "tea", 1.5), ("quantity", "tea", 2.0))
+    return HistoryBatch(
+        [("household", f"u{number}", 1_767_225_600_000 + number, 2**64 - 1 - number, evidence)],
+        [DeadLetter("dpi", "log", 0, number, "malformed")],
+        ShardCounts(number, 2, 1, 0, {"dpi/malformed": 1}),
+    )
+
+
+@pytest.fixture
+def engine() -> FakeEngine:
+    return FakeEngine(0)
+
+
+def test_every_packed_batch_of_history_reaches_the_sink_in_one_write(
+    monkeypatch: pytest.MonkeyPatch, engine: FakeEngine
+) -> None:
+    monkeypatch.setattr(history_writer, "ClickHouseHistorySink", FakeSink)
+    writer = history_writer.HistoryWriter(SETTINGS.public(), "run")
+    writer.open(engine.restarted())
+    sent = [history_batch(number) for number in range(3)]
+    assert writer.map(Row(0, [pack_history(batch).encode() for batch in sent])) == 3
+    ((first, *rest),) = writer._sink.batches
+    for got, expected in zip([first, *rest], sent, strict=True):
+        assert [(*event[:4], [tuple(e) for e in event[4]]) for event in got.events] == [
+            (*event[:4], list(event[4])) for event in expected.events
+        ]
+        assert (got.dead_letters, got.counts) == (expected.dead_letters, expected.counts)
+    assert engine.counters["history_rows"].count == 6
+    writer.close()
+    assert writer._sink.closed
+
+
+def test_every_changed_profile_is_shown_and_refusals_are_counted(
+    monkeypatch: pytest.MonkeyPatch, engine: FakeEngine
+) -> None:
+    monkeypatch.setattr(hot_writer, "RedisHotSink", FakeSink)
+    writer = hot_writer.HotWriter(SETTINGS.public())
+    writer.open(engine.restarted())
+    groups = {"spend": state.GroupState(681, GROUPS["spend"].half_life_ms, {"tea": [3.5, 1_767_225_600_000.0]})}
+    profiles = {f"u{n}": state.Profile(n=n, last_event_ms=1_767_225_600_000, groups=groups) for n in (1, 2, 3)}
+    packed = pack([(user, state.encode(profile)) for user, profile in profiles.items()])
+    assert writer.map(packed) == 1
+    rules = SETTINGS.rules(GROUPS)
+    shown: list[HotProfile] = [snapshot(user, profile, rules) for user, profile in profiles.items()]
+    assert writer._sink.batches == [shown]
+    assert (engine.counters["hot_written"].count, engine.counters["hot_refused"].count) == (2, 1)
+    assert writer._sink.half_lives_ms == {name: rule.half_life_ms for name, rule in rules.groups.items()}
+    writer.close()
+    assert writer._sink.closed
+
+
+def test_a_writer_that_never_opened_closes() -> None:
+    history_writer.HistoryWriter(SETTINGS.public(), "run").close()
+    hot_writer.HotWriter(SETTINGS.public()).close()
