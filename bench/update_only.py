@@ -1,4 +1,4 @@
-"""The micro-batch without its outputs: the same batches, decoding, update and state, no snapshots and no history.
+"""The micro-batch without its outputs: the same batches, decoding, update and state, no changed profiles, no history.
 
 This is what compares with the per-event job and with SQL, which keep state and emit nothing that anybody uses.
 """

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
+import msgspec
 import redis
 import typer
 from pydantic import SecretStr, ValidationError
@@ -31,6 +32,7 @@ from schemas.reasons import MEANING, Reason
 from schemas.settings import Settings, masked_url
 from serving.history import profile_as_of
 from serving.hot_tags import HotTags
+from serving.rejects import newest_rejects, reject_counts
 from serving.tag_view import TagView
 from sinks.retry import SinkGaveUp
 from sources import FEEDS
@@ -39,7 +41,6 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
-    help="Real-time user profiles on Apache Flink: time-decayed tags, hot in Redis, history in ClickHouse.",
 )
 out = Console()
 err = Console(stderr=True)
@@ -97,6 +98,21 @@ def load_settings(file: Path | None, assignments: list[str] | None) -> Settings:
         unknown = any(e["type"] == "extra_forbidden" for e in error.errors(include_input=False))
         msg = "settings refused: " + "; ".join(lines) + (f"\nknown settings: {known}" if unknown else "")
         raise ValueError(msg) from None
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        out.print(", ".join(f"{name} {version}" for name, version in _versions().items()))
+        raise typer.Exit
+
+
+@app.callback()
+def livetags(
+    version: Annotated[bool, typer.Option("--version", callback=_show_version, is_eager=True, help="show versions")] = (
+        False
+    ),
+) -> None:
+    """Real-time user profiles on Apache Flink: time-decayed tags, hot in Redis, history in ClickHouse."""
 
 
 @app.command()
@@ -191,16 +207,20 @@ def run(
         signal.signal(signal.SIGINT, ask_to_stop)
         signal.signal(signal.SIGTERM, ask_to_stop)
         err.print("reading for ever; Ctrl-C stops with a savepoint")
-    with ConsoleProgress(err) as progress:
-        finished = run_profile_update(
-            chosen,
-            inputs,
-            progress,
-            bounded=not unbounded,
-            restore=restore,
-            startup=startup,
-            interrupted=lambda _: stop_asked,
-        )
+    try:
+        with ConsoleProgress(err) as progress:
+            finished = run_profile_update(
+                chosen,
+                inputs,
+                progress,
+                bounded=not unbounded,
+                restore=restore,
+                startup=startup,
+                interrupted=lambda _: stop_asked,
+            )
+    except KeyboardInterrupt:
+        err.print("stopped before the end; run it again: what was written already does no harm")
+        raise typer.Exit(130) from None
     if as_json:
         print(json.dumps(_finished_json(finished)))
     else:
@@ -268,38 +288,22 @@ def rejects(
     """Show the records that could not be used: counts by reason, and where the newest are. Never what they said."""
     chosen = stores.resolved(load_settings(settings, set_))
     client = migrated_clickhouse(chosen)
-    scope = {"database": chosen.clickhouse_database, "feed": feed, "last": last}
-    only = " WHERE feed = {feed:String}" if feed else ""
-    counts = client.query(
-        "SELECT feed, reason, count() FROM {database:Identifier}.dead_letters FINAL"
-        + only
-        + " GROUP BY feed, reason ORDER BY 3 DESC, 1, 2",
-        parameters=scope,
-    ).result_rows
-    newest = client.query(
-        "SELECT feed, reason, log, partition, offset, rejected_at FROM {database:Identifier}.dead_letters FINAL"
-        + only
-        + " ORDER BY rejected_at DESC, feed, log, partition, offset DESC LIMIT {last:UInt32}",
-        parameters=scope,
-    ).result_rows
+    counts = reject_counts(client, chosen.clickhouse_database, feed)
+    newest = newest_rejects(client, chosen.clickhouse_database, last, feed)
     if as_json:
-        listed = [
-            {"feed": f, "reason": r, "log": g, "partition": p, "offset": o, "rejected_at": t.isoformat()}
-            for f, r, g, p, o, t in newest
-        ]
-        counted = [{"feed": f, "reason": r, "records": n} for f, r, n in counts]
-        print(json.dumps({"total": sum(n for *_, n in counts), "counts": counted, "newest": listed}))
+        report = {"total": sum(count.records for count in counts), "counts": counts, "newest": newest}
+        print(msgspec.json.encode(report).decode())
         return
     if not counts:
         out.print("no dead letters")
         return
     table = Table("feed", "reason", "records", "meaning", title="dead letters")
-    for name, reason, records in counts:
-        table.add_row(name, reason, f"{records:,}", MEANING.get(Reason(reason), ""))
+    for count in counts:
+        table.add_row(count.feed, count.reason, f"{count.records:,}", MEANING[Reason(count.reason)])
     out.print(table)
     table = Table("feed", "reason", "log", "partition", "offset", title=f"the newest {len(newest)}")
-    for name, reason, log, partition, offset, _ in newest:
-        table.add_row(name, reason, log, str(partition), str(offset))
+    for record in newest:
+        table.add_row(record.feed, record.reason, record.log, str(record.partition), str(record.offset))
     out.print(table)
 
 
@@ -376,9 +380,6 @@ def main() -> None:
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         app(standalone_mode=True)
-    except KeyboardInterrupt:
-        err.print("stopped before the end; run it again: what was written already does no harm")
-        sys.exit(130)
     except EXPECTED as error:
         text = error.args[0] if isinstance(error, KeyError) and error.args else str(error)
         err.print(f"[red]livetags:[/red] {escape(str(text))}", highlight=False)

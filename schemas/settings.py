@@ -102,7 +102,7 @@ class Settings(BaseSettings):
     cached_profiles: int = Field(
         50_000,
         ge=0,
-        description="encoded profiles kept in memory per operator instance, saving a read of the state each",
+        description="encoded profiles kept in memory per operator instance, each saving a state read",
     )
     flink_memory_mb: int = Field(1_600, ge=700, description="memory of the local Flink's JVM")
 

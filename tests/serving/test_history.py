@@ -52,7 +52,7 @@ def log_of(seed: int, events: int, span_ms: int, user: str = "u") -> list[Event]
 
 
 def folded(log: Iterable[Event], user: str = "u") -> HotProfile:
-    profile = Profile()
+    profile = Profile(last_write_ms=T0_MS + 10_000 * DAY_MS)  # as written just now: expires in the future
     for event in log:
         _, output, _ = advance(profile, event, RULES, T0_MS + 10_000 * DAY_MS)
         assert isinstance(output, Folded)

@@ -63,8 +63,7 @@ def _forget(profile: Profile, opened: int, rules: Rules) -> None:
             ids = seen[bucket]
             held -= len(ids) if isinstance(ids, set) else len(ids) >> 3
             floor = max(floor, bucket + 1)
-    if floor > profile.dedup_floor:
-        profile.dedup_floor = floor
-        # the opened bucket stays even below a new floor: an event is about to be remembered in it
-        for bucket in [b for b in seen if b < floor and b != opened]:
-            del seen[bucket]
+    profile.dedup_floor = floor
+    # the opened bucket stays even below a new floor: an event is about to be remembered in it
+    for bucket in [b for b in seen if b < floor and b != opened]:
+        del seen[bucket]

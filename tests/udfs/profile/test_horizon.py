@@ -69,6 +69,18 @@ def test_too_many_ids_shorten_the_horizon_from_its_old_end() -> None:
     assert admit(profile, 0, 7_000, limits) is Seen.TOO_OLD
 
 
+def test_a_bucket_that_outlived_its_own_opening_goes_with_the_next_one_even_if_the_floor_stays() -> None:
+    limits = rules(buckets=4, max_ids=1)
+    profile = Profile()
+    for bucket in (1, 3):
+        admit(profile, 0, bucket * BUCKET_MS, limits)
+    assert admit(profile, 0, 0, limits) is Seen.NEW  # opened below the floor it causes, and kept for its repeats
+    assert (set(profile.seen), profile.dedup_floor) == ({0, 3}, 2)
+    assert admit(profile, 0, 2 * BUCKET_MS, limits) is Seen.NEW
+    assert (set(profile.seen), profile.dedup_floor) == ({2, 3}, 2)
+    assert admit(profile, 0, 0, limits) is Seen.TOO_OLD
+
+
 def test_a_flood_in_one_bucket_is_refused_but_its_repeats_are_still_repeats() -> None:
     limits = rules(per_bucket=2)
     profile = Profile()
