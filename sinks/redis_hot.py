@@ -18,7 +18,7 @@ from redis.retry import Retry
 
 from schemas.outputs import HotProfile
 from schemas.redis_keys import AS_OF_MS, OTHER_PREFIX, VERSION, evidence_key, groups_key, profile_key
-from sinks.plain_decimal import plain_decimal
+from sinks.plain_decimal import plain_decimals
 from sinks.retry import Transient, retrying
 
 _FUNCTION = "livetags_put_profile_1"
@@ -155,10 +155,10 @@ class RedisHotSink:
             raise
 
 
-def _fields(profile: HotProfile) -> list[str | int]:
-    fields: list[str | int] = [VERSION, profile.version, AS_OF_MS, profile.as_of_ms]
-    for name, weight in profile.weights.items():
-        fields += (name, plain_decimal(weight))
-    for group, weight in profile.other.items():
-        fields += (OTHER_PREFIX + group, plain_decimal(weight))
+def _fields(profile: HotProfile) -> list[str | int | bytes]:
+    names = [*profile.weights, *(OTHER_PREFIX + group for group in profile.other)]
+    numbers = plain_decimals([*profile.weights.values(), *profile.other.values()])
+    fields: list[str | int | bytes] = [VERSION, profile.version, AS_OF_MS, profile.as_of_ms]
+    for name, number in zip(names, numbers, strict=True):
+        fields += (name, number)
     return fields
