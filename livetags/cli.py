@@ -526,18 +526,18 @@ def _show_verdict(verdict: Verdict) -> None:
 
 def _tag_table(title: str, views: list[TagView]) -> Table:
     table = Table(title=title)
-    table.add_column("tag", no_wrap=True)
+    # on a narrow terminal a long tag is folded, and no number is cut
+    table.add_column("tag", overflow="fold")
     table.add_column("weight", justify="right", no_wrap=True)
     numeric = any(view.mean is not None for view in views)
     if numeric:
-        table.add_column("mean", justify="right")
-        table.add_column("std", justify="right")
+        table.add_column("mean ± std", justify="right", no_wrap=True)
     table.add_column("last evidence", no_wrap=True)
     table.add_column("half-life", no_wrap=True)
     for view in views:
         row = [escape(view.tag), f"{view.weight:,.4g}"]
         if numeric:
-            row += ["" if number is None else f"{number:,.4g}" for number in (view.mean, view.std)]
+            row.append("" if view.mean is None or view.std is None else f"{view.mean:,.3g} ± {view.std:,.3g}")
         table.add_row(*row, _when(view.last_evidence_ms)[:16], f"{view.half_life_ms / 86_400_000:g} d")
     return table
 
