@@ -42,8 +42,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-out = Console()
-err = Console(stderr=True)
+# no emoji: a tag named "x:y" would be shown as a picture
+out = Console(emoji=False)
+err = Console(stderr=True, emoji=False)
 
 SettingsFile = Annotated[
     Path | None, typer.Option("--settings", help="YAML file of settings; also LIVETAGS_SETTINGS", dir_okay=False)

@@ -17,10 +17,13 @@ FROM
         tag,
         any(unit) AS unit,
         sum(value * exp2(-(newest_ms - toUnixTimestamp64Milli(event_time)) / half_life_ms)) AS now,
-        sumIf(value * exp2(1 - (newest_ms - toUnixTimestamp64Milli(event_time)) / half_life_ms),
-              toUnixTimestamp64Milli(event_time) <= newest_ms - half_life_ms) AS before,
-        now / sum(now) OVER (PARTITION BY any(tag_group)) AS now_share,
-        before / sum(before) OVER (PARTITION BY any(tag_group)) AS before_share
+        -- the newest time comes from a subquery, so it is Nullable, and a sum over no row would be NULL
+        ifNull(sumIf(value * exp2(1 - (newest_ms - toUnixTimestamp64Milli(event_time)) / half_life_ms),
+                     toUnixTimestamp64Milli(event_time) <= newest_ms - half_life_ms), 0) AS before,
+        sum(now) OVER (PARTITION BY any(tag_group)) AS group_now,
+        sum(before) OVER (PARTITION BY any(tag_group)) AS group_before,
+        if(group_now = 0, 0, now / group_now) AS now_share,
+        if(group_before = 0, 0, before / group_before) AS before_share
     FROM {database:Identifier}.tag_evidence AS e FINAL
     INNER JOIN (SELECT * FROM {database:Identifier}.tag_groups FINAL) AS g ON g.tag_group = e.tag_group
     WHERE g.kind = 'weight'

@@ -82,7 +82,12 @@ class HistoryBatch(Struct, array_like=True):
     counts: ShardCounts | None = None
 
 
+class DamagedBatch(ValueError):
+    """Bytes that can't be read as a batch of history."""
+
+
 _LEVEL = 1  # of zstd; higher ones gain a few percent here
+_MAX_HISTORY_BYTES = 1 << 30  # unpacked; a batch is a few megabytes, a damaged header can claim anything
 
 pack = msgspec.msgpack.Encoder().encode
 _changed_decoder = msgspec.msgpack.Decoder(list[ChangedProfile])
@@ -100,14 +105,28 @@ def pack_history(batch: HistoryBatch) -> str:
 
     Text, because thread mode converts byte arrays going from Python to the JVM element by element. Compressed, because
     the window that collects batches copies them several times over and keeps them in checkpoints: 121 bytes an event
-    become 20, for 0.2 us (docs/benchmark.md).
+    become 20, for 0.2 us (docs/decisions/0006-cache-blobs.md).
     """
     return b64encode(zstandard.compress(pack(batch), _LEVEL)).decode("ascii")
 
 
 def unpack_history(packed: bytes) -> HistoryBatch:
-    """Inverse of `pack_history`, from the text's bytes."""
-    return _history_decoder.decode(zstandard.decompress(b64decode(packed)))
+    """Inverse of `pack_history`, from the text's bytes.
+
+    Raises
+    ------
+    DamagedBatch
+        When it is no such text. Never returns less than was packed.
+    """
+    try:
+        compressed = b64decode(packed, validate=True)
+        if zstandard.frame_content_size(compressed) > _MAX_HISTORY_BYTES:
+            raise zstandard.ZstdError
+        return _history_decoder.decode(zstandard.decompress(compressed))
+    except (ValueError, zstandard.ZstdError):
+        # The decoder's text can quote values, so it is not passed on.
+        msg = f"damaged batch of history ({len(packed)} bytes): restore from an earlier checkpoint"
+        raise DamagedBatch(msg) from None
 
 
 def unpack_counts(packed: bytes) -> ShardCounts:

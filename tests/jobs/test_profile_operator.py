@@ -254,6 +254,22 @@ def test_the_history_has_one_row_per_piece_of_evidence() -> None:
     assert flow_id != line_id
 
 
+def test_a_large_batch_loses_no_event_of_its_history() -> None:
+    engine = FakeEngine(NOW_MS)
+    batch = [bought(f"u{number % 7}", number, T0_MS + number) for number in range(5_000)]
+    out = process(operator_on(engine), engine, batch)
+    assert sorted(event[2] - T0_MS for event in out.history.events) == list(range(5_000))
+    assert len(out.changed) == 7
+
+
+def test_the_cache_keeps_the_users_seen_last() -> None:
+    engine = FakeEngine(NOW_MS)
+    operator = operator_on(engine, cached_profiles=2)
+    for number, user in enumerate(["u1", "u2", "u1", "u3"]):
+        process(operator, engine, [bought(user, number)])
+    assert set(operator._cache) == {"u1", "u3"}
+
+
 @quick
 @given(batches)
 def test_a_cache_of_any_size_gives_the_same_state_and_output(batches: list[list[Record]]) -> None:

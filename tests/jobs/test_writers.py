@@ -54,15 +54,15 @@ def test_every_packed_batch_of_history_reaches_the_sink_in_one_write(
     monkeypatch.setattr(history_writer, "ClickHouseHistorySink", FakeSink)
     writer = history_writer.HistoryWriter(SETTINGS.public(), "run")
     writer.open(engine.restarted())
-    sent = [history_batch(number) for number in range(3)]
-    assert writer.map(Row(0, [pack_history(batch).encode() for batch in sent])) == 3
+    sent = [history_batch(number) for number in range(3_000)]
+    assert writer.map(Row(0, [pack_history(batch).encode() for batch in sent])) == 3_000
     ((first, *rest),) = writer._sink.batches
     for got, expected in zip([first, *rest], sent, strict=True):
         assert [(*event[:4], [tuple(e) for e in event[4]]) for event in got.events] == [
             (*event[:4], list(event[4])) for event in expected.events
         ]
         assert (got.dead_letters, got.counts) == (expected.dead_letters, expected.counts)
-    assert engine.counters["history_rows"].count == 6
+    assert engine.counters["history_rows"].count == 6_000
     writer.close()
     assert writer._sink.closed
 
@@ -74,13 +74,13 @@ def test_every_changed_profile_is_shown_and_refusals_are_counted(
     writer = hot_writer.HotWriter(SETTINGS.public())
     writer.open(engine.restarted())
     groups = {"spend": state.GroupState(681, GROUPS["spend"].half_life_ms, {"tea": [3.5, 1_767_225_600_000.0]})}
-    profiles = {f"u{n}": state.Profile(n=n, last_event_ms=1_767_225_600_000, groups=groups) for n in (1, 2, 3)}
+    profiles = {f"u{n}": state.Profile(n=n, last_event_ms=1_767_225_600_000, groups=groups) for n in range(1, 1_001)}
     packed = pack([(user, state.encode(profile)) for user, profile in profiles.items()])
     assert writer.map(packed) == 1
     rules = SETTINGS.rules(GROUPS)
     shown: list[HotProfile] = [snapshot(user, profile, rules) for user, profile in profiles.items()]
     assert writer._sink.batches == [shown]
-    assert (engine.counters["hot_written"].count, engine.counters["hot_refused"].count) == (2, 1)
+    assert (engine.counters["hot_written"].count, engine.counters["hot_refused"].count) == (999, 1)
     assert writer._sink.half_lives_ms == {name: rule.half_life_ms for name, rule in rules.groups.items()}
     writer.close()
     assert writer._sink.closed
