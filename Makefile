@@ -56,7 +56,7 @@ test: check test-fast  ## everything: checks, then tests with real stores, a rea
 	@$(BIN)/python -m pytest -m "stores or flink or kafka" --durations=10
 
 .PHONY: bench
-bench: $(STAMP)  ## measured comparison of this job, per-event PyFlink and Flink SQL (about 20 minutes)
+bench: $(STAMP)  ## measured comparison of this job, per-event PyFlink and Flink SQL (about 45 minutes)
 	@$(BIN)/python -m bench.engine
 
 .PHONY: docs

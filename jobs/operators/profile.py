@@ -53,7 +53,7 @@ class ProfileOperator(KeyedProcessFunction):  # type: ignore[misc]
         self._cache_size = settings.cached_profiles
         self._feeds = [FEEDS[i.feed] for i in self._run.inputs]
         # A batch is some 100,000 small tuples without cycles, freed by reference counting at its end. Collecting as
-        # often as the default asks took a third of the operator's time over them (docs/benchmark.md).
+        # often as the default asks took 29 % of the operator's time (docs/decisions/0006-cache-blobs.md).
         gc.set_threshold(*_GC_THRESHOLDS)
         # user -> blob; what is here equals the state, which is written every batch. Blobs, not profiles: a decoded one
         # is hundreds of small objects all over memory, and going back to them costs more than decoding anew (measured:
