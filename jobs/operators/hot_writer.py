@@ -1,4 +1,4 @@
-"""Writes each batch of changed profiles to Redis before it returns: nothing is buffered: a checkpoint loses nothing."""
+"""Writes each batch of changed profiles to Redis before it returns; nothing is buffered, so nothing is lost."""
 
 from __future__ import annotations
 
