@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import urllib.request
+from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -17,7 +18,7 @@ _START_S = 60.0
 
 
 @dataclass
-class StoreServer:
+class StoreServer(ABC):
     """One store process; `start` after `stop` or `kill` brings it back with its data."""
 
     folder: Path
@@ -25,15 +26,15 @@ class StoreServer:
     port: int = field(default_factory=processes.free_port)
     pid: int = 0
 
-    def argv(self) -> list[str]:
-        raise NotImplementedError
+    @abstractmethod
+    def argv(self) -> list[str]: ...
 
-    def ready(self) -> bool:
-        raise NotImplementedError
+    @abstractmethod
+    def ready(self) -> bool: ...
 
     @property
-    def url(self) -> str:
-        raise NotImplementedError
+    @abstractmethod
+    def url(self) -> str: ...
 
     def start(self) -> None:
         environment = {**os.environ, "PYTHONPATH": str(ROOT)}
