@@ -320,12 +320,28 @@ def begin_offsets(bootstrap: str, topic: str) -> dict[int, int]:
 def _offsets(bootstrap: str, topic: str, which: Any) -> dict[int, int]:
     admin = _admin(bootstrap)
     asked = {TopicPartition(topic, each): which for each in _topic_partitions(admin, bootstrap, topic)}
-    answers = admin.list_offsets(asked, isolation_level=IsolationLevel.READ_COMMITTED, request_timeout=TIMEOUT_S)
-    try:
-        return {each.partition: answer.result(TIMEOUT_S).offset for each, answer in answers.items()}
-    except (KafkaException, TimeoutError) as error:
-        message = f"the offsets of topic {topic!r} at {bootstrap} could not be had: {_say(error)}; look at its log"
-        raise TopicError(message) from error
+    deadline = time.monotonic() + TIMEOUT_S
+    while True:
+        answers = admin.list_offsets(asked, isolation_level=IsolationLevel.READ_COMMITTED, request_timeout=TIMEOUT_S)
+        try:
+            return {each.partition: answer.result(TIMEOUT_S).offset for each, answer in answers.items()}
+        except (KafkaException, TimeoutError) as error:
+            # just after a restart a broker can lag behind the leader epoch that it has told
+            passing = isinstance(error, KafkaException) and error.args[0].code() in _PASSING
+            if not passing or time.monotonic() > deadline:
+                message = (
+                    f"the offsets of topic {topic!r} at {bootstrap} could not be had: {_say(error)}; look at its log"
+                )
+                raise TopicError(message) from error
+        time.sleep(0.2)
+
+
+_PASSING = {
+    KafkaError.UNKNOWN_LEADER_EPOCH,
+    KafkaError.FENCED_LEADER_EPOCH,
+    KafkaError.NOT_LEADER_FOR_PARTITION,
+    KafkaError.LEADER_NOT_AVAILABLE,
+}
 
 
 def _admin(bootstrap: str) -> Any:
