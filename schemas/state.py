@@ -109,7 +109,7 @@ def encode(profile: Profile) -> bytes:
     """Profile as a blob of the newest version."""
     seen = profile.seen
     for bucket, ids in seen.items():
-        if ids.__class__ is set:
+        if isinstance(ids, set):
             seen[bucket] = pack_ids(ids)
     return _VERSION_BYTE + _encoder.encode(profile)
 

@@ -30,6 +30,13 @@ _READ_BATCH = 10_000
 _READ_WAIT_S = 0.1
 
 Record = tuple[bytes | None, bytes | None]
+# Just after a restart a broker can lag behind the leader epoch that it has told.
+_PASSING = {
+    KafkaError.UNKNOWN_LEADER_EPOCH,
+    KafkaError.FENCED_LEADER_EPOCH,
+    KafkaError.NOT_LEADER_FOR_PARTITION,
+    KafkaError.LEADER_NOT_AVAILABLE,
+}
 
 
 class TopicError(RuntimeError):
@@ -326,7 +333,6 @@ def _offsets(bootstrap: str, topic: str, which: Any) -> dict[int, int]:
         try:
             return {each.partition: answer.result(TIMEOUT_S).offset for each, answer in answers.items()}
         except (KafkaException, TimeoutError) as error:
-            # just after a restart a broker can lag behind the leader epoch that it has told
             passing = isinstance(error, KafkaException) and error.args[0].code() in _PASSING
             if not passing or time.monotonic() > deadline:
                 message = (
@@ -334,14 +340,6 @@ def _offsets(bootstrap: str, topic: str, which: Any) -> dict[int, int]:
                 )
                 raise TopicError(message) from error
         time.sleep(0.2)
-
-
-_PASSING = {
-    KafkaError.UNKNOWN_LEADER_EPOCH,
-    KafkaError.FENCED_LEADER_EPOCH,
-    KafkaError.NOT_LEADER_FOR_PARTITION,
-    KafkaError.LEADER_NOT_AVAILABLE,
-}
 
 
 def _admin(bootstrap: str) -> Any:
