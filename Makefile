@@ -65,7 +65,7 @@ docs: $(STAMP)  ## regenerate docs/settings.md and docs/tags.md
 
 .PHONY: proto
 proto: $(STAMP)  ## regenerate schemas/pb from schemas/proto
-	@$(BIN)/python -m grpc_tools.protoc -I schemas/proto --python_out=schemas/pb --pyi_out=schemas/pb $$(cd schemas/proto && find . -name '*.proto' | sort)
+	@$(BIN)/python -m grpc_tools.protoc -I schemas/proto --python_out=schemas/pb --pyi_out=schemas/pb $$(cd schemas/proto && find livetags -name '*.proto' | sort)
 
 .PHONY: lock
 lock: $(STAMP)  ## recompile requirements.lock after editing requirements.in

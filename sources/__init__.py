@@ -2,10 +2,38 @@
 
 from __future__ import annotations
 
-from sources import dpi, household
+from sources import (
+    billing,
+    cdr,
+    consent,
+    contact,
+    dpi,
+    household,
+    link,
+    order,
+    registration,
+    rights,
+    signalling,
+)
 from sources.feed import Feed
 
-FEEDS: dict[str, Feed] = {feed.name: feed for feed in (household.FEED, dpi.FEED)}
+FEEDS: dict[str, Feed] = {
+    feed.name: feed
+    for feed in (
+        household.FEED,
+        dpi.FEED,
+        signalling.FEED,
+        cdr.FEED,
+        billing.FEED,
+        registration.FEED,
+        order.FEED,
+        contact.FEED,
+        consent.FEED,
+        link.FEED,
+        rights.FEED,
+    )
+}
+"""Every feed by its name, in the order they are listed in."""
 
 
 def feeds_named(name: str) -> list[Feed]:

@@ -9,40 +9,35 @@ from google.protobuf.message import DecodeError
 
 from schemas.events import AppUse, identity_of
 from schemas.pb.livetags.v1.dpi_pb2 import DpiRecord
+from schemas.pseudonyms import Pseudonyms
 from schemas.reasons import Reason, Rejected
 from sources.feed import Feed
+from sources.first_fields import KEY_SQL, subscriber, time_reader
 from sources.subscriber_key import text_of
 
-_FIELD_1_STRING = 0x0A
 _SAMPLE_START_MS = 1_767_225_600_000  # 2026-01-01 UTC
 
 
-def subscriber(value: bytes) -> bytes | None:
-    """The subscriber's id in the value: field 1, which official serializers write first; None when it is not there."""
-    if len(value) < 3 or value[0] != _FIELD_1_STRING or not 0 < value[1] < 128 or len(value) < 2 + value[1]:
-        return None
-    return value[2 : 2 + value[1]]
-
-
-def decode(key: bytes, value: bytes) -> AppUse:
-    """One flow record.
+def decode(key: bytes, value: bytes, pseudonyms: Pseudonyms) -> AppUse:
+    """One flow record. Where it names no app, its host is the app; a category it does not name stays empty.
 
     Raises
     ------
     Rejected
-        malformed, key_mismatch, event_id_missing, tag_missing or value_negative.
+        malformed, key_missing, key_mismatch, event_id_missing, tag_missing (neither app nor host) or value_negative.
     """
     try:
         record = DpiRecord.FromString(value)
     except (DecodeError, RecursionError):
         raise Rejected(Reason.MALFORMED) from None
-    user = text_of(key)
-    if record.subscriber_id and record.subscriber_id != user:
+    raw = text_of(key)
+    if record.subscriber_id and record.subscriber_id != raw:
         raise Rejected(Reason.KEY_MISMATCH)
     record_id = record.record_id
     if not record_id:
         raise Rejected(Reason.EVENT_ID_MISSING)
-    app = record.app
+    host = record.url_host
+    app = record.app or host
     if not app:
         raise Rejected(Reason.TAG_MISSING)
     bytes_up = record.bytes_up
@@ -50,13 +45,15 @@ def decode(key: bytes, value: bytes) -> AppUse:
     if bytes_up < 0 or bytes_down < 0:
         raise Rejected(Reason.VALUE_NEGATIVE)
     return AppUse(
-        user,
+        pseudonyms.identifier(raw),
         identity_of(record_id),
         record.event_time_ms,
         app,
-        record.category or "unknown",
+        record.category,
         bytes_up,
         bytes_down,
+        host,
+        record.search_keyword,
     )
 
 
@@ -98,23 +95,16 @@ def sample(events: int, seed: int) -> Iterator[bytes]:
         yield previous
 
 
-# Field 1 is a string written first: byte 0x0A, its length, its text. ISO-8859-1 maps each byte to one character.
-_BYTES = "DECODE(v, 'ISO-8859-1')"
-_LENGTH = f"ASCII(SUBSTRING({_BYTES} FROM 2 FOR 1))"
-
 FEED = Feed(
     name="dpi",
     population="subscribers",
     topic="livetags.dpi",
     file_format="delimited",
     file_suffix=".pb",
-    key_sql=(
-        f"CASE WHEN ASCII({_BYTES}) = {_FIELD_1_STRING} AND {_LENGTH} BETWEEN 1 AND 127 "
-        f"AND CHAR_LENGTH({_BYTES}) >= 2 + {_LENGTH} "
-        f"THEN ENCODE(SUBSTRING({_BYTES} FROM 3 FOR {_LENGTH}), 'ISO-8859-1') END"
-    ),
+    key_sql=KEY_SQL,
     subscriber=subscriber,
     decode=decode,
+    event_time_ms=time_reader(DpiRecord.FromString),
     sample=sample,
     sample_events=200_000,
 )

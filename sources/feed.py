@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from schemas.events import Event
+from schemas.pseudonyms import Pseudonyms
 
 
 @dataclass(frozen=True)
@@ -31,10 +32,15 @@ class Feed:
     subscriber
         The same in Python, for files; never raises, None when it can't.
     decode
-        ``decode(key, value) -> Event``; raises `schemas.reasons.Rejected` for a record that can't be used, and nothing
-        else. `key` is the subscriber's id as the engine found it.
+        ``decode(key, value, pseudonyms) -> Event``; raises `schemas.reasons.Rejected` for a record that can't be used,
+        and nothing else. `key` is the identifier as the engine found it; the event holds no raw identifier.
+    event_time_ms
+        Time of the record for replaying several feeds in step; never raises, None when it can't tell.
+    linked
+        Whether the identifiers belong to persons named by the feed `link`; otherwise each is a user of its own.
     sample, sample_events
-        ``sample(events, seed)`` yields the values of sample records; `sample_events` is how many unless told.
+        ``sample(events, seed)`` yields the values of sample records; `sample_events` is how many unless told. Without
+        one, `livetags city` makes them.
     """
 
     name: str
@@ -44,6 +50,8 @@ class Feed:
     file_suffix: str
     key_sql: str
     subscriber: Callable[[bytes], bytes | None]
-    decode: Callable[[bytes, bytes], Event]
-    sample: Callable[[int, int], Iterator[bytes]]
-    sample_events: int
+    decode: Callable[[bytes, bytes, Pseudonyms], Event]
+    event_time_ms: Callable[[bytes], int | None]
+    linked: bool = True
+    sample: Callable[[int, int], Iterator[bytes]] | None = None
+    sample_events: int = 0

@@ -15,6 +15,7 @@ from collections.abc import Iterator
 import msgspec
 
 from schemas.events import Purchase, identity_of
+from schemas.pseudonyms import Pseudonyms
 from schemas.reasons import Reason, Rejected
 from sources.feed import Feed
 from sources.subscriber_key import text_of
@@ -36,8 +37,13 @@ class _OnlyKey(msgspec.Struct):
     household_id: str | int | None = None
 
 
+class _OnlyTime(msgspec.Struct):
+    event_time_ms: int | None = None
+
+
 _line = msgspec.json.Decoder(Line)
 _only_key = msgspec.json.Decoder(_OnlyKey)
+_only_time = msgspec.json.Decoder(_OnlyTime)
 _encode = msgspec.json.Encoder().encode
 
 _REFUSED_BY_DECODER = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
@@ -52,8 +58,16 @@ def subscriber(value: bytes) -> bytes | None:
     return str(household_id).encode() if household_id not in (None, "") else None
 
 
-def decode(key: bytes, value: bytes) -> Purchase:
-    """One purchase line.
+def event_time_ms(value: bytes) -> int | None:
+    """Time of the line, milliseconds since the epoch; None when it names none, or is no line."""
+    try:
+        return _only_time.decode(value).event_time_ms
+    except _REFUSED_BY_DECODER:
+        return None
+
+
+def decode(key: bytes, value: bytes, pseudonyms: Pseudonyms) -> Purchase:
+    """One purchase line. Its household is the user as it is: whoever collected the data has replaced the names.
 
     Raises
     ------
@@ -136,6 +150,8 @@ FEED = Feed(
     key_sql="CAST(NULLIF(JSON_VALUE(CAST(v AS STRING), '$.household_id'), '') AS BYTES)",
     subscriber=subscriber,
     decode=decode,
+    event_time_ms=event_time_ms,
+    linked=False,
     sample=sample,
     sample_events=1_469_307,
 )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import gzip
 import zlib
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import BinaryIO, cast
 
@@ -19,11 +19,11 @@ _LONGEST_VARINT = 10
 _NEVER_PARSES = b"\x07"
 
 
-def input_files(feed: Feed, path: Path, only: bool) -> list[Path]:
+def input_files(feed: Feed, path: Path, only: bool, others: Collection[str] = ()) -> list[Path]:
     """The files of a feed under `path`, in name order.
 
-    A file is itself, whatever its name. In a folder, with `only` every file of the feed's ending; otherwise (several
-    feeds share the folder) those whose name also begins with the feed's.
+    A file is itself, whatever its name. In a folder, with `only` every file of the feed's ending, but those named after
+    one of the feeds `others`; otherwise (several feeds share the folder) those whose name also begins with the feed's.
 
     Raises
     ------
@@ -37,6 +37,8 @@ def input_files(feed: Feed, path: Path, only: bool) -> list[Path]:
         raise FileNotFoundError(msg)
     pattern = f"*{feed.file_suffix}" if only else f"{feed.name}*{feed.file_suffix}"
     files = sorted([*path.glob(pattern), *path.glob(pattern + ".gz")])
+    if only:
+        files = [file for file in files if file.name.startswith(feed.name) or not file.name.startswith(tuple(others))]
     if only and not files:
         msg = f"folder {path} holds no file for feed {feed.name}: expected {pattern}, also with .gz"
         raise FileNotFoundError(msg)

@@ -6,12 +6,13 @@ import json
 from typing import Any
 
 import pytest
+from feed_checks import PSEUDONYMS
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from schemas.events import Purchase
 from schemas.reasons import Reason, Rejected
-from sources.household import FEED, decode, subscriber
+from sources.household import FEED, event_time_ms, subscriber
 
 GOOD: dict[str, Any] = {
     "household_id": "900",
@@ -32,6 +33,12 @@ def line(**changed: object) -> bytes:
 def with_number(name: str, literal: str) -> bytes:
     """The good line with a number as it is written, whether JSON has such numbers or not."""
     return line(**{name: "@@"}).replace(b'"@@"', literal.encode())
+
+
+def decode(key: bytes, value: bytes) -> Purchase:
+    event = FEED.decode(key, value, PSEUDONYMS)
+    assert isinstance(event, Purchase)
+    return event
 
 
 def reason_of(value: bytes, key: bytes = b"900") -> Reason:
@@ -170,6 +177,7 @@ def test_arbitrary_bytes_are_refused_and_name_nobody_or_somebody(value: bytes, k
     with pytest.raises(Rejected):
         decode(key, value)
     assert subscriber(value) is None or isinstance(subscriber(value), bytes)
+    assert event_time_ms(value) is None
 
 
 @quick
@@ -205,4 +213,17 @@ def test_no_subscriber_is_none(value: bytes) -> None:
 
 def test_the_feed_reads_lines_of_jsonl() -> None:
     assert (FEED.name, FEED.file_format, FEED.file_suffix) == ("household", "lines", ".jsonl")
-    assert (FEED.decode, FEED.subscriber) == (decode, subscriber)
+    assert (FEED.subscriber, FEED.event_time_ms, FEED.linked) == (subscriber, event_time_ms, False)
+
+
+def test_the_time_of_a_line_is_read_without_the_rest() -> None:
+    assert event_time_ms(line()) == 1483272026000
+    assert event_time_ms(line(basket_id="no number", household_id=None)) == 1483272026000
+
+
+@pytest.mark.parametrize(
+    "value",
+    [b"", b"[]", b"{}", line()[:-1], line(event_time_ms="1"), line(event_time_ms=None), b"\xff", b"[" * 9_999],
+)
+def test_no_time_is_none(value: bytes) -> None:
+    assert event_time_ms(value) is None

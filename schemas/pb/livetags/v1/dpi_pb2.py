@@ -14,7 +14,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x15livetags/v1/dpi.proto\x12\x0blivetags.v1\"\x91\x01\n\tDpiRecord\x12\x15\n\rsubscriber_id\x18\x01 \x01(\t\x12\x11\n\trecord_id\x18\x02 \x01(\t\x12\x15\n\revent_time_ms\x18\x03 \x01(\x03\x12\x0b\n\x03\x61pp\x18\x04 \x01(\t\x12\x10\n\x08\x63\x61tegory\x18\x05 \x01(\t\x12\x10\n\x08\x62ytes_up\x18\x06 \x01(\x03\x12\x12\n\nbytes_down\x18\x07 \x01(\x03\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x15livetags/v1/dpi.proto\x12\x0blivetags.v1\"\xbb\x01\n\tDpiRecord\x12\x15\n\rsubscriber_id\x18\x01 \x01(\t\x12\x11\n\trecord_id\x18\x02 \x01(\t\x12\x15\n\revent_time_ms\x18\x03 \x01(\x03\x12\x0b\n\x03\x61pp\x18\x04 \x01(\t\x12\x10\n\x08\x63\x61tegory\x18\x05 \x01(\t\x12\x10\n\x08\x62ytes_up\x18\x06 \x01(\x03\x12\x12\n\nbytes_down\x18\x07 \x01(\x03\x12\x10\n\x08url_host\x18\x08 \x01(\t\x12\x16\n\x0esearch_keyword\x18\t \x01(\tb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -22,5 +22,5 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'livetags.v1.dpi_pb2', _glob
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_DPIRECORD']._serialized_start=39
-  _globals['_DPIRECORD']._serialized_end=184
+  _globals['_DPIRECORD']._serialized_end=226
 # @@protoc_insertion_point(module_scope)

@@ -1,0 +1,1 @@
+"""Default dictionaries, read by `sources.dictionaries`."""

@@ -1,0 +1,55 @@
+"""Feed `link`: which person an identifier belongs to, from when on (schemas/proto/livetags/v1/link.proto)."""
+
+from __future__ import annotations
+
+from google.protobuf.message import DecodeError
+
+from schemas.events import Link, identity_of
+from schemas.pb.livetags.v1.link_pb2 import LinkRecord
+from schemas.pseudonyms import Pseudonyms
+from schemas.reasons import Reason, Rejected
+from sources.feed import Feed
+from sources.first_fields import KEY_SQL, subscriber, time_reader
+from sources.subscriber_key import text_of
+
+
+def decode(key: bytes, value: bytes, pseudonyms: Pseudonyms) -> Link:
+    """One link.
+
+    Raises
+    ------
+    Rejected
+        malformed, key_missing, key_mismatch, event_id_missing or person_missing.
+    """
+    try:
+        record = LinkRecord.FromString(value)
+    except (DecodeError, RecursionError):
+        raise Rejected(Reason.MALFORMED) from None
+    raw = text_of(key)
+    if record.identifier and record.identifier != raw:
+        raise Rejected(Reason.KEY_MISMATCH)
+    record_id = record.record_id
+    if not record_id:
+        raise Rejected(Reason.EVENT_ID_MISSING)
+    person_ref = record.person_ref
+    if not person_ref:
+        raise Rejected(Reason.PERSON_MISSING)
+    return Link(
+        pseudonyms.identifier(raw),
+        identity_of(f"link/{record_id}"),
+        record.event_time_ms,
+        pseudonyms.person(person_ref),
+    )
+
+
+FEED = Feed(
+    name="link",
+    population="subscribers",
+    topic="livetags.link",
+    file_format="delimited",
+    file_suffix=".pb",
+    key_sql=KEY_SQL,
+    subscriber=subscriber,
+    decode=decode,
+    event_time_ms=time_reader(LinkRecord.FromString),
+)
