@@ -1,0 +1,137 @@
+"""Builds a city, day by day: events of every feed, delivered to the feeds' files as far as they have arrived."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+from city import beginning, browsing, calling, dictionaries, paying, signalling, truth
+from city.clock import DAY_MS, START_MS, local_midnight
+from city.delivery import FeedFile
+from city.feeds import feeds
+from city.geography import Geography, lay_out
+from city.marks import KINDS
+from city.metering import Meters
+from city.offering import Offers
+from city.population import People, settle
+from city.rows import Rows, joined
+
+_BEGINNINGS = ("link", "registration", "consent")
+
+
+@dataclass(frozen=True)
+class CityReport:
+    """What was built.
+
+    Attributes
+    ----------
+    events
+        Records per feed, dirty ones included.
+    dirt
+        Dirty records per kind; a record may be dirty in two ways.
+    seconds
+        It took.
+    events_per_second
+        All feeds together.
+    """
+
+    events: dict[str, int]
+    dirt: dict[str, int]
+    seconds: float
+    events_per_second: float
+
+
+def build(
+    out: Path, subscribers: int, days: int, seed: int, on_progress: Callable[[int], None] | None = None
+) -> CityReport:
+    """Build a city into a folder: feeds, dictionaries and the truth.
+
+    The same seed and sizes give the same bytes on the same machine and numpy. Memory grows with the events of one day,
+    not with the days.
+
+    Parameters
+    ----------
+    out
+        Folder, made if needed; files of an earlier city in it are overwritten.
+    subscribers, days
+        Sizes; at least 2 and 1.
+    seed
+        Not negative.
+    on_progress
+        Called with the number of records written so far, several times a day.
+
+    Raises
+    ------
+    ValueError
+        For sizes no city can have.
+    """
+    began = time.perf_counter()
+    geography = lay_out(seed)
+    people = settle(subscribers, days, seed, geography)
+    end_ms = START_MS + days * DAY_MS
+    told = out / "truth"
+    told.mkdir(parents=True, exist_ok=True)
+    dictionaries.write(out / "dictionaries", geography, people)
+    truth.write_subscribers(told / "subscribers.jsonl", people, geography, end_ms)
+    written = 0
+    with ExitStack() as stack:
+        dirt_file = stack.enter_context((told / "dirt.jsonl").open("w", encoding="utf-8"))
+        files = {
+            name: FeedFile(feed, out, dirt_file, people.latency_ms, seed)
+            for name, feed in feeds(people, geography).items()
+        }
+        for file in files.values():
+            stack.callback(file.close)
+        events = _events(people, geography, days, seed)
+        for day, name, rows in events:
+            # A local day more than the period has: the first and the last are parts.
+            last = day == days
+            files[name].add(_within_life(rows, people, end_ms, name in _BEGINNINGS))
+            written += files[name].deliver() if last else files[name].deliver(local_midnight(day + 1))
+            if on_progress:
+                on_progress(written)
+    seconds = time.perf_counter() - began
+    report = CityReport(
+        events={name: file.written for name, file in files.items()},
+        dirt={kind: sum(file.dirt_counts[kind] for file in files.values()) for kind in KINDS},
+        seconds=seconds,
+        events_per_second=written / seconds,
+    )
+    _summarise(told / "summary.json", report, subscribers, days, seed, end_ms)
+    return report
+
+
+def _events(people: People, geography: Geography, days: int, seed: int) -> Iterator[tuple[int, str, Rows]]:
+    """Every feed's events of every local day: day, feed, rows."""
+    meters, offers = Meters(people, seed), Offers(people, seed)
+    for day in range(days + 1):
+        yield day, "link", beginning.links(people, day)
+        yield day, "registration", beginning.registrations(people, day, seed)
+        yield day, "consent", beginning.consents(people, day)
+        yield day, "signalling", signalling.day_of(people, geography, day, seed)
+        flows = browsing.day_of(people, day, seed)
+        yield day, "dpi", flows
+        yield day, "cdr", joined([calling.day_of(people, day, seed), meters.day_of(day, flows)])
+        yield day, "billing", paying.day_of(people, day, seed)
+        contacts, orders = offers.day_of(day)
+        yield day, "contact", contacts
+        yield day, "order", orders
+
+
+def _within_life(rows: Rows, people: People, end_ms: int, is_beginning: bool) -> Rows:
+    """The rows within the period and, except for beginnings, after the person's own."""
+    moment = rows["time"]
+    kept = moment < end_ms
+    if not is_beginning:
+        kept &= moment >= people.fates.active_ms[rows["who"]]
+    return rows.take(kept)
+
+
+def _summarise(path: Path, report: CityReport, subscribers: int, days: int, seed: int, end_ms: int) -> None:
+    sizes = {"seed": seed, "subscribers": subscribers, "days": days, "start_ms": START_MS, "end_ms": end_ms}
+    counted = {"events": report.events, "dirt": report.dirt}
+    path.write_text(json.dumps(sizes | counted, indent=2) + "\n", encoding="utf-8")
