@@ -10,6 +10,14 @@ MS_PER_DAY = 86_400_000
 MAX_HALF_LIFE_DAYS = 1_000_000
 
 
+Kind = Literal["weight", "numeric", "fact"]
+Stores = Literal["both", "hot", "history"]
+Sensitivity = Literal["low", "personal", "sensitive"]
+
+FOREVER_DAYS = float(MAX_HALF_LIFE_DAYS)
+"""Half-life of what does not fade: facts."""
+
+
 class TagGroup(Struct, frozen=True):
     """Declaration of a group of tags; a tag is named ``<group>:<name>``.
 
@@ -18,20 +26,42 @@ class TagGroup(Struct, frozen=True):
     name
         Group's name, lower case; no colon, no leading underscore (those are reserved in the hot profile).
     kind
-        ``weight``: a decayed sum of values. ``numeric``: decayed weight, mean and variance of values.
+        ``weight``: a decayed sum of values. ``numeric``: decayed weight, mean and variance of values. ``fact``: one tag
+        at a time, the one with the newest evidence (of two at the same instant the later name): an age band, a plan.
     unit
         Unit of the values.
     half_life_days
         Days after which evidence counts half. Overridden by the setting ``half_life_days``.
     meaning
         One sentence for the catalogue.
+    family
+        Family the group belongs to: base, behaviour, consumption ...
+    sources
+        Feeds its evidence comes from.
+    purpose
+        What the tag may be used for: a person must have consented to it, see `udfs.privacy.consent`.
+    sensitivity
+        ``low``, ``personal``, or ``sensitive``: what the law protects most (location, credit, health ...).
+    stores
+        Where the group is kept: ``hot`` (Redis), ``history`` (ClickHouse) or ``both``.
+    version
+        Raised when the meaning of the values changes.
+    order_free
+        Whether its evidence is the same whatever the order of a person's events; false where it looks at earlier ones.
     """
 
     name: str
-    kind: Literal["weight", "numeric"]
+    kind: Kind
     unit: str
     half_life_days: float
     meaning: str
+    family: str = ""
+    sources: tuple[str, ...] = ()
+    purpose: str = "service"
+    sensitivity: Sensitivity = "personal"
+    stores: Stores = "both"
+    version: int = 1
+    order_free: bool = True
 
     @property
     def half_life_ms(self) -> int:

@@ -1,20 +1,50 @@
-"""Purchases: what a household buys, how much, for how much money."""
+"""Purchases: what a household buys, how much, for how much money. Not of subscribers: third-party panel data."""
 
 from __future__ import annotations
 
 from schemas.events import Purchase
+from schemas.outputs import Evidence
+from schemas.person_memory import PersonMemory
+from schemas.rules import Rules
 from schemas.tag_group import TagGroup
 
-EVENT = Purchase
+EVENTS = (Purchase,)
 
 GROUPS = (
-    TagGroup("quantity", "weight", "items", 30.0, "Items bought per product category, decayed."),
-    TagGroup("spend", "weight", "money", 30.0, "Money spent per product category, decayed."),
-    TagGroup("line_spend", "numeric", "money", 90.0, "Money per line of a basket: decayed mean and deviation."),
+    TagGroup(
+        name="quantity",
+        kind="weight",
+        unit="items",
+        half_life_days=30.0,
+        meaning="Items bought per product category, decayed.",
+        family="purchases",
+        sources=("household",),
+        purpose="panel",
+    ),
+    TagGroup(
+        name="spend",
+        kind="weight",
+        unit="money",
+        half_life_days=30.0,
+        meaning="Money spent per product category, decayed.",
+        family="purchases",
+        sources=("household",),
+        purpose="panel",
+    ),
+    TagGroup(
+        name="line_spend",
+        kind="numeric",
+        unit="money",
+        half_life_days=90.0,
+        meaning="Money per line of a basket: decayed mean and deviation.",
+        family="purchases",
+        sources=("household",),
+        purpose="panel",
+    ),
 )
 
 
-def evidence(event: Purchase) -> tuple[tuple[str, str, float], ...]:
+def evidence(event: Purchase, memory: PersonMemory, rules: Rules) -> tuple[Evidence, ...]:
     """Quantity and money for the category, and the money of the line for its mean."""
     category = event.category
     return (

@@ -1,0 +1,33 @@
+"""What tags may be used for, and which consent covers it: the two lists of the operator's privacy notice.
+
+Default deny: a purpose nobody has consented to is not allowed. The necessary list is consented to as a whole, the
+optional purposes one by one.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from msgspec import Struct
+
+NECESSARY = "necessary"
+"""Purpose of a consent record about the whole necessary list."""
+
+
+class Purpose(Struct, frozen=True):
+    """One purpose: the list it is on and what it means; ``source`` is agreed with whoever delivers the data."""
+
+    list: Literal["necessary", "optional", "source"]
+    meaning: str
+
+
+PURPOSES: dict[str, Purpose] = {
+    "service": Purpose("necessary", "providing and billing the service the person has ordered"),
+    "security": Purpose("necessary", "protecting the person and the network from fraud"),
+    "marketing": Purpose("optional", "offers that fit the person"),
+    "profiling": Purpose("optional", "interests and intentions from app and web use"),
+    "location_services": Purpose("optional", "where the person lives, works and goes, by business district"),
+    "social_analysis": Purpose("optional", "how many people the person is in touch with, and how"),
+    "credit_risk": Purpose("optional", "spending and payment behaviour"),
+    "panel": Purpose("source", "third-party panel data, consented to where it was collected"),
+}
