@@ -16,7 +16,7 @@ import redis
 from msgspec import Struct
 from msgspec.structs import replace
 
-from schemas.redis_keys import AS_OF_MS, OTHER_PREFIX, VERSION, evidence_key, groups_key, profile_key
+from schemas.redis_keys import AS_OF_MS, ERASED_MS, OTHER_PREFIX, VERSION, evidence_key, groups_key, profile_key
 from serving.tag_view import TagView
 
 # A transaction holds the server: at some hundred fields a user this is a few milliseconds.
@@ -143,6 +143,7 @@ def _view(user: str, fields: dict[str, str], evidence: bytes | str | None, half_
         last_ms = _evidence_decoder.decode(evidence if evidence is not None else b"{}")
         generation, n = fields.pop(VERSION).split("-")
         as_of_ms = int(fields.pop(AS_OF_MS))
+        fields.pop(ERASED_MS, None)
         numbers = {name: float(text) for name, text in fields.items()}
         other = {name.removeprefix(OTHER_PREFIX): numbers.pop(name) for name in fields if name.startswith(OTHER_PREFIX)}
         tags = [

@@ -1,24 +1,27 @@
 """History sink: one columnar insert per table and batch.
 
 Guarantee: effectively once. Every row has a deterministic key (evidence: user, tag, event time, event id; dead letter:
-feed, log, partition, offset; totals: run, shard) in a ReplacingMergeTree, so a repeated batch, cut differently or not,
-is absorbed; read with FINAL. Totals are written last: once they are visible, so are the rows they count.
+feed, log, partition, offset; link: identifier, time, person; export: request, user, part; totals: run, shard) in a
+ReplacingMergeTree, so a repeated batch, cut differently or not, is absorbed; read with FINAL. Totals are written last:
+once they are visible, so are the rows they count. Removals are repeatable too, within limits (`clickhouse_removal`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from typing import Any
 
 import numpy as np
-from clickhouse_connect.driver.exceptions import DatabaseError, OperationalError
-from urllib3.exceptions import HTTPError
+from clickhouse_connect.driver.exceptions import DatabaseError
+from msgspec.structs import replace
 
 from schemas.events import identity_of
-from schemas.outputs import DeadLetter, HistoryBatch, ShardCounts
+from schemas.outputs import DeadLetter, Export, FoldedEvent, HistoryBatch, LinkedIdentifier, Removal, ShardCounts
 from schemas.reasons import Reason
 from sinks.clickhouse_client import connect
-from sinks.retry import Transient, retrying
+from sinks.clickhouse_errors import DATA_ERRORS, until_it_passes
+from sinks.clickhouse_removal import INSERT_SETTINGS, carry_out, delete_erased, erased_of
+from sinks.removals import Removals
 
 _EVIDENCE = {
     "user": "String",
@@ -34,7 +37,10 @@ _DEAD_LETTERS = {
     "partition": "UInt32",
     "offset": "UInt64",
     "reason": "LowCardinality(String)",
+    "user": "String",
 }
+_LINKS = {"identifier": "String", "person": "String", "valid_from": "DateTime64(3, 'UTC')"}
+_EXPORTS = {"request": "String", "user": "String", "part": "LowCardinality(String)", "document": "String"}
 _COUNTS = {
     "run_id": "String",
     "shard": "UInt32",
@@ -44,13 +50,8 @@ _COUNTS = {
     "rejected": "Map(String, UInt64)",
     "users": "UInt64",
     "state_bytes": "UInt64",
+    "corrected": "Map(String, UInt64)",
 }
-# Errors that a row's own content causes: retrying can't help, isolating the row can. As in the vendor's own connectors.
-_DATA_ERRORS = {6, 27, 33, 38, 41, 72, 117}
-# Errors that pass: timeouts, network, too many simultaneous queries, too many parts, memory, read-only, shutting down.
-_PASSING_ERRORS = {3, 159, 164, 201, 202, 209, 210, 225, 236, 241, 242, 243, 252, 279, 319, 999}
-# A replay of an old log spans many months; each insert must still be one block per partition, not an error.
-_INSERT_SETTINGS = {"async_insert": 0, "max_partitions_per_insert_block": 0}
 
 Columns = Sequence[Any]  # columns, each a list or a numpy array
 
@@ -77,37 +78,62 @@ class ClickHouseHistorySink:
         self._database = database
         self._run_id = run_id
         self._give_up_s = give_up_s
-        self._client = retrying("ClickHouse", give_up_s, lambda: _passing(lambda: connect(url, timeout_s)))
+        self._client = until_it_passes(give_up_s, lambda: connect(url, timeout_s))
 
     def write_batch(self, batches: Sequence[HistoryBatch]) -> None:
-        """Write everything the batches hold; returns when the server acknowledged it."""
-        refused = self._write_evidence(batches)
-        dead = [letter for batch in batches for letter in batch.dead_letters]
-        if refused:
-            dead += [DeadLetter(feed, "tag_evidence", 0, row, Reason.HISTORY_REFUSED) for feed, row in refused]
-        if dead:
-            columns = [
-                list(column)
-                for column in zip(*((d.feed, d.log, d.partition, d.offset, d.reason) for d in dead), strict=True)
-            ]
-            self._insert("dead_letters", _DEAD_LETTERS, columns)
+        """Write everything the batches hold; returns when the server acknowledged it.
+
+        Batches are in order, and a batch's removals come before its own rows. Rows not yet written are removed or
+        moved in memory, so usually the table is changed once, before all rows are inserted.
+        """
+        removals, held = Removals(), _Rows()
+        for batch in batches:
+            for removal in batch.removals:
+                if not removals.take(removal):
+                    self._flush(removals, held)
+                    removals, held = Removals(), _Rows()
+                    removals.take(removal)
+                held.remove(removal)
+            held.add(batch)
+        self._flush(removals, held)
         newest: dict[int, ShardCounts] = {b.counts.shard: b.counts for b in batches if b.counts is not None}
         if newest:
-            rows = [
-                (self._run_id, c.shard, c.events_in, c.folded, c.duplicates, c.rejected, c.users, c.state_bytes)
+            totals = [
+                (
+                    self._run_id,
+                    c.shard,
+                    c.events_in,
+                    c.folded,
+                    c.duplicates,
+                    c.rejected,
+                    c.users,
+                    c.state_bytes,
+                    c.corrected,
+                )
                 for c in newest.values()
             ]
-            self._insert("run_counts", _COUNTS, [list(column) for column in zip(*rows, strict=True)])
+            self._insert_rows("run_counts", _COUNTS, totals)
 
     def close(self) -> None:
         """Close the connection; nothing is buffered, so nothing is lost without it."""
         self._client.close()
 
-    def _write_evidence(self, batches: Sequence[HistoryBatch]) -> list[tuple[str, int]]:
+    def _flush(self, removals: Removals, held: _Rows) -> None:
+        if removals:
+            carry_out(self._client, self._database, removals, self._give_up_s)
+            held.drop_moved_to(erased_of(self._client, self._database, removals.targets, self._give_up_s))
+        dead = held.dead_letters() + self._write_evidence(held.events())
+        delete_erased(self._client, self._database, removals.targets, self._give_up_s)
+        letters = [(d.feed, d.log, d.partition, d.offset, d.reason, d.user) for d in dead]
+        self._insert_rows("dead_letters", _DEAD_LETTERS, letters)
+        self._insert_rows("identity_links", _LINKS, held.links)
+        self._insert_rows("exports", _EXPORTS, held.exports())
+
+    def _write_evidence(self, events: list[FoldedEvent]) -> list[DeadLetter]:
+        """Insert; returns a dead letter for every row that the server refuses."""
         rows = [
             (user, f"{group}:{tag}", event_time_ms, event_id, value, feed)
-            for batch in batches
-            for feed, user, event_time_ms, event_id, evidence in batch.events
+            for feed, user, event_time_ms, event_id, evidence in events
             for group, tag, value in evidence
         ]
         if not rows:
@@ -123,50 +149,97 @@ class ClickHouseHistorySink:
         ]
         return self._insert_or_isolate(columns)
 
-    def _insert_or_isolate(self, columns: Columns) -> list[tuple[str, int]]:
+    def _insert_or_isolate(self, columns: Columns) -> list[DeadLetter]:
         """Insert; on an error of the data, halve until the offending rows are alone, and return those as refused."""
         try:
             self._insert("tag_evidence", _EVIDENCE, columns)
         except DatabaseError as error:
-            if error.code not in _DATA_ERRORS:
+            if error.code not in DATA_ERRORS:
                 raise
             rows = len(columns[0])
             if rows == 1:
                 user, tag, time_ms, event_id, _, feed = (column[0] for column in columns)
                 # names the row without saying whose it is
-                return [(feed, identity_of(f"{user}/{tag}/{time_ms}/{event_id}"))]
+                number = identity_of(f"{user}/{tag}/{time_ms}/{event_id}")
+                return [DeadLetter(feed, "tag_evidence", 0, number, Reason.HISTORY_REFUSED, user)]
             half = rows // 2
             return self._insert_or_isolate([c[:half] for c in columns]) + self._insert_or_isolate(
                 [c[half:] for c in columns]
             )
         return []
 
+    def _insert_rows(self, table: str, types: dict[str, str], rows: Sequence[tuple[Any, ...]]) -> None:
+        if rows:
+            self._insert(table, types, [list(column) for column in zip(*rows, strict=True)])
+
     def _insert(self, table: str, types: dict[str, str], columns: Columns) -> None:
-        retrying(
-            "ClickHouse",
+        until_it_passes(
             self._give_up_s,
-            lambda: _passing(
-                lambda: self._client.insert(
-                    table,
-                    columns,
-                    column_names=list(types),
-                    column_type_names=list(types.values()),
-                    database=self._database,
-                    column_oriented=True,
-                    settings=_INSERT_SETTINGS,
-                )
+            lambda: self._client.insert(
+                table,
+                columns,
+                column_names=list(types),
+                column_type_names=list(types.values()),
+                database=self._database,
+                column_oriented=True,
+                settings=INSERT_SETTINGS,
             ),
         )
 
 
-def _passing(call: Any) -> Any:
-    """Run `call`, turning failures that may pass into `Transient`; an error's text can hold values: it is dropped."""
-    try:
-        return call()
-    except (OperationalError, HTTPError, OSError) as error:
-        raise Transient(type(error).__name__) from None
-    except DatabaseError as error:
-        if error.code in _PASSING_ERRORS:
-            code = f"code {error.code}"
-            raise Transient(code) from None
-        raise
+class _Rows:
+    """Rows of history not yet written, by user, so that a removal need not look at the others'."""
+
+    def __init__(self) -> None:
+        self._events: dict[str, list[FoldedEvent]] = {}
+        self._dead: dict[str, list[tuple[DeadLetter, bool]]] = {}  # and whether it was moved to the user
+        self._exports: list[tuple[Export, bool]] = []
+        self.links: list[LinkedIdentifier] = []
+
+    def add(self, batch: HistoryBatch) -> None:
+        for event in batch.events:
+            self._events.setdefault(event[1], []).append(event)
+        for letter in batch.dead_letters:
+            self._dead.setdefault(letter.user, []).append((letter, False))
+        self._exports += [(export, False) for export in batch.exports]
+        self.links += batch.links
+
+    def remove(self, removal: Removal) -> None:
+        """Do to the rows what the removal says."""
+        if removal.kind == "forget":
+            events = self._events.get(removal.user, [])
+            for index, (feed, user, event_time_ms, event_id, evidence) in enumerate(events):
+                kept = [piece for piece in evidence if piece[0] not in removal.groups]
+                events[index] = (feed, user, event_time_ms, event_id, kept)
+            return
+        if removal.kind == "move" and removal.user == removal.to:
+            return
+        events, dead = self._events.pop(removal.user, []), self._dead.pop(removal.user, [])
+        if removal.kind == "erase":
+            self.links = [link for link in self.links if removal.user not in (link.identifier, link.person)]
+            self._exports = [(export, moved) for export, moved in self._exports if export.user != removal.user]
+        else:
+            self._exports = [
+                (export._replace(user=removal.to), True) if export.user == removal.user else (export, moved)
+                for export, moved in self._exports
+            ]
+            self._events.setdefault(removal.to, []).extend(
+                (feed, removal.to, event_time_ms, event_id, evidence)
+                for feed, _, event_time_ms, event_id, evidence in events
+            )
+            self._dead.setdefault(removal.to, []).extend((replace(each, user=removal.to), True) for each, _ in dead)
+
+    def drop_moved_to(self, users: Container[str]) -> None:
+        """Drop what was moved to these users and has no event time; evidence has one."""
+        for user in [user for user in self._dead if user in users]:
+            self._dead[user] = [(letter, moved) for letter, moved in self._dead[user] if not moved]
+        self._exports = [(e, moved) for e, moved in self._exports if not moved or e.user not in users]
+
+    def events(self) -> list[FoldedEvent]:
+        return [event for events in self._events.values() for event in events]
+
+    def dead_letters(self) -> list[DeadLetter]:
+        return [letter for letters in self._dead.values() for letter, _ in letters]
+
+    def exports(self) -> list[Export]:
+        return [export for export, _ in self._exports]

@@ -58,8 +58,21 @@ def migrate(client: Client, database: str) -> list[str]:
 
 def publish_groups(client: Client, database: str, groups: dict[str, TagGroup], half_lives_ms: dict[str, int]) -> None:
     """Write the catalogue of tag groups with the half-lives in force; the documented queries join it."""
-    client.insert(
-        f"{database}.tag_groups",
-        [[g.name, g.kind, half_lives_ms[g.name], g.unit, g.meaning] for g in groups.values()],
-        column_names=["tag_group", "kind", "half_life_ms", "unit", "meaning"],
-    )
+    rows = [
+        {
+            "tag_group": g.name,
+            "kind": g.kind,
+            "half_life_ms": half_lives_ms[g.name],
+            "unit": g.unit,
+            "meaning": g.meaning,
+            "family": g.family,
+            "purpose": g.purpose,
+            "sensitivity": g.sensitivity,
+            "version": g.version,
+            "sources": list(g.sources),
+            "stores": g.stores,
+        }
+        for g in groups.values()
+    ]
+    if rows:
+        client.insert(f"{database}.tag_groups", [list(row.values()) for row in rows], column_names=list(rows[0]))

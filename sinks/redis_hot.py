@@ -2,13 +2,13 @@
 
 Guarantee: effectively once. A write is accepted when its version is newer than or equal to the stored one, so replays
 and zombie writers never move a profile back; a snapshot is full, so a write that was coalesced or refused loses
-nothing. Idempotency key: (user, version). Works on Redis 7.0 or later and Valkey.
+nothing. Idempotency key: (user, version). An erased user leaves a tombstone: writers that don't know of the erasure are
+refused as older. Works on Redis 7.0 or later and Valkey.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from importlib import resources
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import msgspec
@@ -16,16 +16,10 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from schemas.outputs import HotProfile
-from schemas.redis_keys import AS_OF_MS, OTHER_PREFIX, VERSION, evidence_key, groups_key, profile_key
+from schemas.outputs import HotProfile, LinkedIdentifier, Removal
+from schemas.redis_keys import AS_OF_MS, ERASED_MS, OTHER_PREFIX, VERSION, groups_key, identifier_key
+from sinks.hot_functions import PUT_PROFILE, TOMBSTONE_MS, Call, HotFunctions
 from sinks.plain_decimal import plain_decimals
-from sinks.retry import Transient, retrying
-
-_FUNCTION = "livetags_put_profile_1"
-_TRANSIENT_REPLIES = ("OOM", "READONLY", "LOADING", "BUSY", "CLUSTERDOWN", "TRYAGAIN", "MASTERDOWN", "NOREPLICAS")
-
-# Replies that the client turns into errors of their own, without the word
-_TRANSIENT_ERRORS = (redis.exceptions.OutOfMemoryError, redis.exceptions.BusyLoadingError, redis.ReadOnlyError)
 
 _json = msgspec.json.Encoder().encode
 
@@ -48,117 +42,83 @@ class RedisHotSink:
         First part of every key.
     timeout_s, give_up_s
         Limit of one network operation, and of retrying a batch before the job fails.
+    tombstone_ms
+        How long the tombstone of an erased user stays; must outlive any replay.
 
     Raises
     ------
     SinkGaveUp
-        From `write_batch` when the server stays away for `give_up_s`.
+        From `write_batch`, `remove` and `link` when the server stays away for `give_up_s`.
     """
 
-    def __init__(self, url: str, prefix: str, timeout_s: float, give_up_s: float) -> None:
+    def __init__(
+        self, url: str, prefix: str, timeout_s: float, give_up_s: float, tombstone_ms: int = TOMBSTONE_MS
+    ) -> None:
         self._prefix = prefix
-        self._give_up_s = give_up_s
+        self._tombstone_ms = tombstone_ms
         # Retries are ours: the client's own would repeat inside a batch without looking at what was applied.
         self._client = redis.Redis.from_url(
             url, socket_timeout=timeout_s, socket_connect_timeout=timeout_s, retry=Retry(NoBackoff(), 0)
         )
-        self._library_loaded = False
-        self._library = (resources.files("sinks") / "hot_profile.lua").read_text()
+        self._functions = HotFunctions(self._client, prefix, give_up_s)
 
     def open(self, half_lives_ms: dict[str, int]) -> None:
-        """Load the server-side function and publish the half-lives readers decay with."""
+        """Load the server-side functions and publish the half-lives readers decay with."""
+        published = {group: str(ms) for group, ms in half_lives_ms.items()}
+        self._functions.load()
+        self._functions.until_it_passes(lambda: self._client.hset(groups_key(self._prefix), mapping=published))
 
-        def load() -> None:
-            try:
-                self._load_library()
-                self._client.hset(groups_key(self._prefix), mapping={k: str(v) for k, v in half_lives_ms.items()})
-            except redis.RedisError as error:
-                raise self._as_transient(error) from None
+    def remove(self, removals: Sequence[Removal]) -> int:
+        """Remove the users that were moved or erased, before the profiles of the same batch are written.
 
-        retrying("Redis", self._give_up_s, load)
+        A withdrawal needs nothing here: the profile without its groups replaces the stored one. Returns how many of the
+        users had a profile. Repeating it changes nothing.
+        """
+        gone = [identifier_key(self._prefix, removal.user) for removal in removals if removal.kind == "unlink"]
+        if gone:
+            self._functions.until_it_passes(lambda: self._client.delete(*gone))
+        return self._functions.remove(removals, self._tombstone_ms)
+
+    def link(self, links: Sequence[LinkedIdentifier]) -> None:
+        """Write whose the identifiers are now; of several links of one the last. Repeating it changes nothing."""
+        persons = {link.identifier: link.person for link in links}
+
+        def write() -> None:
+            pipeline = self._client.pipeline(transaction=False)
+            for identifier, person in persons.items():
+                pipeline.set(identifier_key(self._prefix, identifier), person)
+            pipeline.execute()
+
+        if persons:
+            self._functions.until_it_passes(write)
 
     def write_batch(self, profiles: Sequence[HotProfile]) -> Written:
         """Write every profile of the batch; each user appears at most once."""
-        waiting = list(profiles)
-        done = {0: 0, 1: 0}
-
-        def write() -> None:
-            nonlocal waiting
-            failed: list[HotProfile] = []
-            reason = ""
-            for profile, reply in zip(waiting, self._put(waiting), strict=True):
-                if isinstance(reply, Exception):
-                    reason = str(self._as_transient(reply))
-                    failed.append(profile)
-                else:
-                    done[reply] += 1
-            waiting = failed
-            if failed:
-                raise Transient(reason)
-
-        if waiting:
-            retrying("Redis", self._give_up_s, write)
-        return Written(done[1], done[0])
+        written = sum(self._functions.call([self._put(profile) for profile in profiles]))
+        return Written(written, len(profiles) - written)
 
     def close(self) -> None:
         """Close the connection; nothing is buffered, so nothing is lost without it."""
         self._client.close()
 
-    def _put(self, profiles: Iterable[HotProfile]) -> list[int | Exception]:
-        if not self._library_loaded:
-            # FUNCTION FLUSH, FLUSHALL or a fail-over to a server without it
-            try:
-                self._load_library()
-            except redis.RedisError as error:
-                raise self._as_transient(error) from None
-        pipeline = self._client.pipeline(transaction=False)
-        for profile in profiles:
-            pipeline.execute_command(  # type: ignore[no-untyped-call]
-                "FCALL",
-                _FUNCTION,
-                2,
-                profile_key(self._prefix, profile.user),
-                evidence_key(self._prefix, profile.user),
-                profile.version,
-                profile.expires_at_ms,
-                _json(profile.last_evidence_ms),
-                *_fields(profile),
-            )
-        try:
-            return list(pipeline.execute(raise_on_error=False))
-        except redis.RedisError as error:
-            raise self._as_transient(error) from None
-
-    def _as_transient(self, error: Exception) -> Transient:
-        """The failure as one to retry; anything that retrying can't mend is raised as it is."""
-        text = str(error)
-        if isinstance(error, redis.ConnectionError | redis.TimeoutError) and not isinstance(
-            error, redis.AuthenticationError | redis.exceptions.AuthorizationError
-        ):
-            return Transient(type(error).__name__)
-        if "Function not found" in text:
-            self._library_loaded = False
-            return Transient("function missing")
-        word = text.partition(" ")[0]
-        if word in _TRANSIENT_REPLIES or isinstance(error, _TRANSIENT_ERRORS):
-            return Transient(word)
-        raise error
-
-    def _load_library(self) -> None:
-        try:
-            self._client.function_load(self._library, replace=True)
-            self._library_loaded = True
-        except redis.ResponseError as error:
-            if "unknown command" in str(error).lower():
-                msg = "this Redis has no server-side functions: livetags needs Redis 7.0 or later, or Valkey"
-                raise RuntimeError(msg) from None
-            raise
+    def _put(self, profile: HotProfile) -> Call:
+        return (
+            PUT_PROFILE,
+            *self._functions.keys(profile.user),
+            profile.version,
+            profile.expires_at_ms,
+            _json(profile.last_evidence_ms),
+            profile.erased_ms,
+            *_fields(profile),
+        )
 
 
 def _fields(profile: HotProfile) -> list[str | int | bytes]:
     names = [*profile.weights, *(OTHER_PREFIX + group for group in profile.other)]
     numbers = plain_decimals([*profile.weights.values(), *profile.other.values()])
     fields: list[str | int | bytes] = [VERSION, profile.version, AS_OF_MS, profile.as_of_ms]
+    if profile.erased_ms:
+        fields += (ERASED_MS, profile.erased_ms)
     for name, number in zip(names, numbers, strict=True):
         fields += (name, number)
     return fields

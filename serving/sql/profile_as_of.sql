@@ -8,8 +8,9 @@
 -- weight_floor     tags lighter than this are left out, as in Redis (setting weight_floor)
 --
 -- weight = sum of v * 2^(-(at - t) / half-life); for a numeric group v is 1 in that sum, and mean and std are those of
--- the values under the same weights (NULL for other groups). Ages are never negative, so nothing can overflow. The
--- deviation is taken in a second pass from the mean: a difference of sums of squares would cancel.
+-- the values under the same weights (NULL for other groups). Of a group of facts only the newest evidence counts (of two
+-- tags at the same instant the later name), so it has at most one tag. Ages are never negative, so nothing can overflow.
+-- The deviation is taken in a second pass from the mean: a difference of sums of squares would cancel.
 WITH
     weighed AS
     (
@@ -21,16 +22,19 @@ WITH
                 + throwIf(g.half_life_ms = 0, 'table tag_groups lacks the group of a tag: publish the tag groups first')
                 AS half_life_ms,
             g.kind = 'numeric' AS is_numeric,
+            g.kind != 'fact' OR (time_ms, tag, event_id) = max((time_ms, tag, event_id)) OVER siblings AS is_in_force,
             exp2((time_ms - {at_ms:Int64}) / half_life_ms) AS factor,
             if(is_numeric, sum(factor * value) OVER tags / sum(factor) OVER tags, 0) AS tag_mean
         FROM
         (
-            SELECT tag, tag_group, event_time, value
+            SELECT tag, tag_group, event_time, event_id, value
             FROM {database:Identifier}.tag_evidence FINAL
             WHERE user = {user:String} AND event_time <= fromUnixTimestamp64Milli({at_ms:Int64}, 'UTC')
         ) AS e
         LEFT JOIN (SELECT * FROM {database:Identifier}.tag_groups FINAL) AS g USING tag_group
-        WINDOW tags AS (PARTITION BY tag)
+        WINDOW
+            tags AS (PARTITION BY tag),
+            siblings AS (PARTITION BY tag_group)
     )
 SELECT
     tag,
@@ -40,6 +44,7 @@ SELECT
     max(time_ms) AS last_evidence_ms,
     any(half_life_ms) AS half_life_ms
 FROM weighed
+WHERE is_in_force
 GROUP BY tag
 HAVING abs(weight) >= {weight_floor:Float64}
 ORDER BY tag

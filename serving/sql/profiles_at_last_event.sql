@@ -9,7 +9,8 @@
 --
 -- The table is sorted by user, so a range reads only its own part of it and memory is bounded by the range's evidence.
 -- weight, mean and std as in profile_as_of.sql, at as_of_ms, with no floor; evidence_rows and value_sum (undecayed)
--- cover evidence too old to move a weight.
+-- cover evidence too old to move a weight. superseded is 1 for a tag of a group of facts that a newer one has replaced:
+-- it weighs 0, and its rows are counted all the same.
 WITH
     weighed AS
     (
@@ -22,15 +23,17 @@ WITH
                 + throwIf(g.half_life_ms = 0, 'table tag_groups lacks the group of a tag: publish the tag groups first')
                 AS half_life_ms,
             g.kind = 'numeric' AS is_numeric,
+            g.kind != 'fact' OR (time_ms, tag, event_id) = max((time_ms, tag, event_id)) OVER siblings AS is_in_force,
             max(time_ms) OVER (PARTITION BY user) AS as_of_ms,
             exp2((time_ms - as_of_ms) / half_life_ms) AS factor
         FROM
         (
-            SELECT user, tag, tag_group, event_time, value
+            SELECT user, tag, tag_group, event_time, event_id, value
             FROM {database:Identifier}.tag_evidence FINAL
             WHERE user >= {from_user:String} AND ({before_user:String} = '' OR user < {before_user:String})
         ) AS e
         LEFT JOIN (SELECT * FROM {database:Identifier}.tag_groups FINAL) AS g USING tag_group
+        WINDOW siblings AS (PARTITION BY user, tag_group)
     ),
     centred AS
     (
@@ -42,12 +45,13 @@ SELECT
     user,
     tag,
     any(as_of_ms) AS as_of_ms,
-    sum(factor * if(is_numeric, 1, value)) AS weight,
+    sum(factor * if(is_numeric, 1, if(is_in_force, value, 0))) AS weight,
     if(any(is_numeric), any(tag_mean), NULL) AS mean,
     if(any(is_numeric), sqrt(sum(factor * (value - tag_mean) * (value - tag_mean)) / sum(factor)), NULL) AS std,
     max(time_ms) AS last_evidence_ms,
     count() AS evidence_rows,
-    sum(value) AS value_sum
+    sum(value) AS value_sum,
+    max(is_in_force) = 0 AS superseded
 FROM centred
 GROUP BY user, tag
 ORDER BY user, tag

@@ -7,7 +7,8 @@
 -- limit                 only the newest so many pieces of evidence; the weights count the older ones all the same
 --
 -- weight = sum over evidence up to this row of v * 2^(-(now - t) / half-life), now being this row's time. For a numeric
--- group v is 1 in that sum, and mean is the mean of the values under the same weights (NULL for other groups).
+-- group v is 1 in that sum, and mean is the mean of the values under the same weights (NULL for other groups). A fact
+-- weighs what its newest evidence says, or 0 when a tag of the same group with a later name has evidence at that instant.
 --
 -- How, without overflow: a running sum must be measured forward from one landmark, and 2^((t - landmark) / half-life)
 -- leaves the range of a double after 1,023 half-lives (255 days at 6 hours). So time is cut into blocks of 512
@@ -19,12 +20,14 @@ WITH
             tuple(
                 toFloat64(any(half_life_ms))
                     + throwIf(count() = 0, 'table tag_groups lacks the group of this tag: publish the tag groups first'),
-                any(kind) = 'numeric')
+                any(kind) = 'numeric',
+                any(kind) = 'fact')
         FROM {database:Identifier}.tag_groups FINAL
         WHERE tag_group = splitByChar(':', {tag:String})[1]
     ) AS declared,
     tupleElement(declared, 1) AS half_life_ms,
     tupleElement(declared, 2) AS is_numeric,
+    tupleElement(declared, 3) AS is_fact,
     placed AS
     (
         SELECT
@@ -37,7 +40,14 @@ WITH
             intDiv(time_ms, block_ms) AS block,
             exp2((time_ms - block * block_ms) / half_life_ms) AS scale,
             scale * if(is_numeric, 1, value) AS scaled,
-            scale * value AS scaled_value
+            scale * value AS scaled_value,
+            event_time IN
+            (
+                SELECT event_time
+                FROM {database:Identifier}.tag_evidence FINAL
+                WHERE is_fact AND user = {user:String} AND tag > {tag:String}
+                    AND tag_group = splitByChar(':', {tag:String})[1]
+            ) AS outranked
         FROM {database:Identifier}.tag_evidence FINAL
         WHERE user = {user:String} AND tag = {tag:String}
     ),
@@ -61,7 +71,7 @@ FROM
         event_id,
         feed,
         value,
-        scaled_sum / scale AS weight,
+        multiIf(NOT is_fact, scaled_sum / scale, outranked, 0, value) AS weight,
         if(is_numeric AND scaled_sum > 0, scaled_value_sum / scaled_sum, NULL) AS mean
     FROM summed
     ORDER BY event_time_ms DESC, event_id DESC

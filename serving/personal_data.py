@@ -1,0 +1,86 @@
+"""Everything held of one pseudonym, for its owner's copy and for the receipt of an erasure."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any, cast
+
+import redis
+from clickhouse_connect.driver.client import Client
+
+from schemas.clickhouse import PERSONAL_TABLES
+from schemas.redis_keys import evidence_key, identifier_key, profile_key, tombstone_key
+
+_MS = "toUnixTimestamp64Milli({0}) AS {0}_ms".format
+
+# Of an earlier copy its name only: copies within copies would double with each
+_COLUMNS = {
+    "tag_evidence": ("feed", "tag", _MS("event_time"), "event_id", "value", _MS("ingested_at")),
+    "dead_letters": ("feed", "log", "partition", "offset", "reason", _MS("rejected_at")),
+    "exports": ("request", "part", _MS("written_at")),
+    "identity_links": ("identifier", "person", _MS("valid_from"), _MS("written_at")),
+    "erasures": (_MS("erased_at"), "request", _MS("written_at")),
+}
+
+
+def collect(clickhouse: Client, database: str, redis_client: redis.Redis, prefix: str, user: str) -> dict[str, Any]:
+    """Everything the stores hold of the pseudonym, as JSON can hold it.
+
+    Returns
+    -------
+    found
+        ``hot_profile`` (fields as text), ``hot_evidence`` (tag -> time of the newest evidence), ``hot_identifier`` (the
+        person it belongs to, None unless it is an identifier), a list of objects for each table, and ``erased_ms``, the
+        tombstone in Redis (None without one). Times are milliseconds since the epoch.
+    """
+    # MULTI/EXEC: profile and evidence must be of one version
+    pipeline = redis_client.pipeline(transaction=True)
+    pipeline.hgetall(profile_key(prefix, user))
+    pipeline.get(evidence_key(prefix, user))
+    pipeline.get(identifier_key(prefix, user))
+    pipeline.get(tombstone_key(prefix, user))
+    fields, evidence, person, tombstone = pipeline.execute()
+    found: dict[str, Any] = {
+        "hot_profile": {_text(name): _text(value) for name, value in fields.items()},
+        "hot_evidence": json.loads(evidence or "{}"),
+        "hot_identifier": None if person is None else _text(person),
+    }
+    for table, columns in _COLUMNS.items():
+        found[table] = _rows(clickhouse, database, table, columns, user)
+    found["erased_ms"] = None if tombstone is None else int(tombstone)
+    return found
+
+
+def held(clickhouse: Client, database: str, redis_client: redis.Redis, prefix: str, user: str) -> dict[str, int]:
+    """Place -> how much of the pseudonym is there: keys in Redis, rows of each table.
+
+    All 0: nothing but the records of an erasure. The places are those of the receipt of `sinks.erasure.erase`.
+    """
+    counts = {
+        "hot_profile": cast(int, redis_client.exists(profile_key(prefix, user))),
+        "hot_evidence": cast(int, redis_client.exists(evidence_key(prefix, user))),
+        "hot_identifier": cast(int, redis_client.exists(identifier_key(prefix, user))),
+    }
+    for table in PERSONAL_TABLES:
+        counts[table] = clickhouse.query(
+            f"SELECT count() FROM {{database:Identifier}}.{table} FINAL WHERE {_named(table)}",
+            parameters={"database": database, "user": user},
+        ).result_rows[0][0]
+    return counts
+
+
+def _rows(client: Client, database: str, table: str, columns: Sequence[str], user: str) -> list[dict[str, Any]]:
+    rows = client.query(
+        f"SELECT {', '.join(columns)} FROM {{database:Identifier}}.{table} FINAL WHERE {_named(table)} ORDER BY ALL",
+        parameters={"database": database, "user": user},
+    )
+    return list(rows.named_results())
+
+
+def _named(table: str) -> str:
+    return " OR ".join(f"{column} = {{user:String}}" for column in PERSONAL_TABLES.get(table, ("user",)))
+
+
+def _text(value: bytes | str) -> str:
+    return value if isinstance(value, str) else value.decode()

@@ -1,0 +1,178 @@
+"""Removing and moving persons' rows in ClickHouse: per table at most one INSERT SELECT and one DELETE.
+
+Guarantee: replaying batches from any of them to the last ends at the same rows, if within what is replayed nobody who
+moved away is written to again, and nobody to whom another's rows were moved had been erased or forgotten before. Where
+that does not hold a replay removes or moves too much, never too little: a store can't tell a row that was there at the
+time from one that came later. Moved rows keep their keys but for the user, so moving them again adds nothing.
+
+Writers of different users run side by side, so rows may be moved to someone whom another writer has just erased: such a
+move leaves nothing from before the erasure.
+
+The DELETE is a lightweight one, and waited for: the rows are gone from every later query. They leave the disk when
+their parts are merged, or with `purge`. The newer way of deleting by patch parts is 50 times faster, but still beta in
+ClickHouse 26.9, and deleted rows must not come back.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+from clickhouse_connect.driver.client import Client
+
+from schemas.clickhouse import PERSONAL_TABLES
+from sinks.clickhouse_errors import until_it_passes
+from sinks.removals import Removals
+
+# A replay of an old log spans many months; each insert must still be one block per partition, not an error. A table may
+# remember the blocks it was given, and would drop a repeated one although its rows have been deleted since.
+INSERT_SETTINGS = {"async_insert": 0, "max_partitions_per_insert_block": 0, "insert_deduplicate": 0}
+
+_COLUMNS = {
+    "tag_evidence": "tag, event_time, event_id, value, feed, ingested_at",
+    "dead_letters": "feed, log, partition, offset, reason, rejected_at",
+    "exports": "request, part, document, written_at",
+}
+
+_FORGOTTEN = "(user, tag_group) IN arrayZip({users:Array(String)}, {groups:Array(String)})"
+
+_ERASED = (
+    "user IN {users:Array(String)} AND toUnixTimestamp64Milli(event_time) <= "
+    "transform(user, {users:Array(String)}, {until_ms:Array(Int64)}, toInt64(0))"
+)
+
+_HAS = "SELECT 1 FROM {{database:Identifier}}.{table} WHERE {condition} LIMIT 1"
+_MOVE = (
+    "INSERT INTO {{database:Identifier}}.{table} (user, {columns}) "
+    "SELECT transform(user, {{users_from:Array(String)}}, {{users_to:Array(String)}}), {columns} "
+    "FROM {{database:Identifier}}.{table} WHERE user IN {{users_from:Array(String)}}{kept}"
+)
+_DELETE = "DELETE FROM {{database:Identifier}}.{table} WHERE {condition}"
+_KNOWN = (
+    "SELECT user, toUnixTimestamp64Milli(erased_at), notEmpty(request) FROM {database:Identifier}.erasures FINAL "
+    "WHERE user IN {users:Array(String)}"
+)
+_SYNCHRONOUS = {"lightweight_deletes_sync": 2, "mutations_sync": 2}
+
+
+def carry_out(client: Client, database: str, removals: Removals, give_up_s: float, request: str = "") -> None:
+    """Record the erasures, with their request if known; then carry out the removals on all rows that are there.
+
+    Recorded first, so that a move by another writer at the same time sees the record if its rows come after the DELETE.
+
+    Raises
+    ------
+    SinkGaveUp
+        When the server stays away for `give_up_s`.
+    """
+    if removals.erased:
+        _record_erasures(client, database, removals.erased, request, give_up_s)
+    emptied, forgotten = sorted(removals.emptied), removals.forgotten()
+    for table in _COLUMNS:
+        pairs = forgotten if table == "tag_evidence" else []
+        if _has(client, database, table, emptied, pairs, give_up_s):
+            _move(client, database, table, removals, give_up_s)
+            _delete(client, database, table, emptied, pairs, give_up_s)
+    if removals.erased:
+        erased = list(removals.erased)
+        # whose an identifier is does not change when rows move: the link is why they do
+        if _has(client, database, "identity_links", erased, [], give_up_s):
+            _delete(client, database, "identity_links", erased, [], give_up_s)
+
+
+def delete_erased(client: Client, database: str, users: set[str], give_up_s: float) -> None:
+    """Delete the evidence that moves have brought to users who had been erased, up to that time.
+
+    After the last of it was inserted: whoever erases a user records it, then deletes, so one of the two sees it.
+    """
+    erased = erased_of(client, database, users, give_up_s)
+    parameters = {"database": database, "users": list(erased), "until_ms": list(erased.values())}
+    has, deletion = (text.format(table="tag_evidence", condition=_ERASED) for text in (_HAS, _DELETE))
+    if erased and until_it_passes(give_up_s, partial(client.query, has, parameters=parameters)).result_rows:
+        until_it_passes(give_up_s, partial(client.command, deletion, parameters=parameters, settings=_SYNCHRONOUS))
+
+
+def erased_of(client: Client, database: str, users: set[str], give_up_s: float) -> dict[str, int]:
+    """Those of the users who have been erased -> event time up to which."""
+    if not users:
+        return {}
+    parameters = {"database": database, "users": sorted(users)}
+    rows = until_it_passes(give_up_s, partial(client.query, _KNOWN, parameters=parameters)).result_rows
+    return {user: erased_ms for user, erased_ms, _ in rows}
+
+
+def purge(client: Client, database: str) -> None:
+    """Rewrite what still holds removed rows on disk, and wait for it. Heavy: for once a day, not once a removal."""
+    for table in PERSONAL_TABLES:
+        statement = f"ALTER TABLE {{database:Identifier}}.{table} APPLY DELETED MASK"
+        client.command(statement, parameters={"database": database}, settings=_SYNCHRONOUS)
+
+
+def _record_erasures(client: Client, database: str, erased_ms: dict[str, int], request: str, give_up_s: float) -> None:
+    """Write down who was erased: user -> event time up to which. What is known already keeps its time of writing.
+
+    An older erasure never wins over a newer one, nor one without its request over the same with it.
+    """
+    known = until_it_passes(
+        give_up_s,
+        lambda: client.query(_KNOWN, parameters={"database": database, "users": list(erased_ms)}).result_rows,
+    )
+    newest = {user: (at_ms, bool(named)) for user, at_ms, named in known}
+    rows = [
+        (user, at_ms, request)
+        for user, at_ms in erased_ms.items()
+        if user not in newest or newest[user] < (at_ms, bool(request))
+    ]
+    if rows:
+        until_it_passes(
+            give_up_s,
+            lambda: client.insert(
+                "erasures",
+                rows,
+                column_names=["user", "erased_at", "request"],
+                column_type_names=["String", "DateTime64(3, 'UTC')", "String"],
+                database=database,
+                settings=INSERT_SETTINGS,
+            ),
+        )
+
+
+def _has(
+    client: Client, database: str, table: str, users: list[str], forgotten: list[tuple[str, str]], give_up_s: float
+) -> bool:
+    """Whether there is anything to delete: even a DELETE that finds nothing takes a second on the embedded engine."""
+    statement = _HAS.format(table=table, condition=_condition(table, forgotten))
+    query = partial(client.query, statement, parameters=_scope(database, users, forgotten))
+    return bool(until_it_passes(give_up_s, query).result_rows)
+
+
+def _move(client: Client, database: str, table: str, removals: Removals, give_up_s: float) -> None:
+    moved = removals.moved()
+    if table != "tag_evidence" and moved:
+        # No event time tells whether such a row is from before the erasure
+        erased = erased_of(client, database, set(moved.values()), give_up_s)
+        moved = {user: to for user, to in moved.items() if to not in erased}
+    if moved:
+        lost = removals.forgotten(moved) if table == "tag_evidence" else []
+        statement = _MOVE.format(table=table, columns=_COLUMNS[table], kept=f" AND NOT {_FORGOTTEN}" if lost else "")
+        parameters = {**_scope(database, [], lost), "users_from": list(moved), "users_to": list(moved.values())}
+        until_it_passes(give_up_s, partial(client.command, statement, parameters=parameters, settings=INSERT_SETTINGS))
+
+
+def _delete(
+    client: Client, database: str, table: str, users: list[str], forgotten: list[tuple[str, str]], give_up_s: float
+) -> None:
+    statement = _DELETE.format(table=table, condition=_condition(table, forgotten))
+    parameters = _scope(database, users, forgotten)
+    until_it_passes(give_up_s, partial(client.command, statement, parameters=parameters, settings=_SYNCHRONOUS))
+
+
+def _condition(table: str, forgotten: list[tuple[str, str]]) -> str:
+    whole = [f"{column} IN {{whole:Array(String)}}" for column in PERSONAL_TABLES[table]]
+    return " OR ".join([*whole, *([_FORGOTTEN] if forgotten else [])])
+
+
+def _scope(database: str, whole: list[str], forgotten: list[tuple[str, str]]) -> dict[str, Any]:
+    """Parameters: users whose rows go, and (user, tag group) pairs whose rows do."""
+    users, groups = [user for user, _ in forgotten], [group for _, group in forgotten]
+    return {"database": database, "whole": whole, "users": users, "groups": groups}
