@@ -21,7 +21,8 @@ from schemas.events import Purchase
 from schemas.run import Run
 from schemas.settings import Settings
 from sources.household import decode, subscriber
-from udfs.profile.advance import Folded, advance
+from udfs.profile.advance import advance
+from udfs.profile.output import Folded
 from udfs.tags import GROUPS
 
 Fields = tuple[str, int, int, str, float, float]

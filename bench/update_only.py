@@ -19,7 +19,8 @@ from schemas.events import Event
 from schemas.run import Run
 from schemas.settings import Settings
 from sources import FEEDS
-from udfs.profile.advance import Folded, advance
+from udfs.profile.advance import advance
+from udfs.profile.output import Folded
 from udfs.tags import GROUPS
 
 

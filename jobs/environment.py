@@ -62,8 +62,10 @@ def make_environment(
     options = flink_options(settings)
     if local:
         options |= local_options(settings, rest_port)
-        # Thread mode embeds an interpreter in the JVM, which finds its modules through this variable only.
-        os.environ["PYTHONPATH"] = os.pathsep.join(dict.fromkeys(path for path in sys.path if path))
+        # Thread mode embeds an interpreter in the JVM, which finds its modules through this variable only. An editable
+        # install is found by a hook instead of a path, so the project's own place is named.
+        here = str(Path(__file__).parents[1])
+        os.environ["PYTHONPATH"] = os.pathsep.join(dict.fromkeys(path for path in [*sys.path, here] if path))
     if restore:
         options["execution.state-recovery.path"] = restore
     if jars:

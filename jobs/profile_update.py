@@ -1,7 +1,7 @@
 """The job `profile_update`: events in, living profiles out.
 
-    feeds -> micro-batch by shard -> profile operator -> hot sink (Redis)
-                                          \\-> micro-batch by lane -> history sink (ClickHouse)
+    feeds -> micro-batch by identifier -> door -> micro-batch by person -> profiles -> hot sink (Redis)
+                                                                              \\-> micro-batch -> history (ClickHouse)
 
 Run it with ``livetags run profile_update``, or submit this file to a cluster with ``flink run -py``; see README.md.
 """
@@ -21,12 +21,22 @@ from pyflink.datastream import MapFunction, StreamExecutionEnvironment
 from pyflink.table import StreamTableEnvironment
 
 from jobs.environment import make_environment
-from jobs.micro_batch import keyed_by_shard, lane_batches, shard_batches
+from jobs.micro_batch import (
+    BATCH_TYPE,
+    FORWARDED_TYPE,
+    forwarded_batches,
+    keyed_by_shard,
+    lane_batches,
+    shard_batches,
+)
+from jobs.operators.door import FORWARDED, DoorOperator
 from jobs.operators.history_writer import HistoryWriter
 from jobs.operators.hot_writer import HotWriter
-from jobs.operators.profile import CHANGED_TYPE, HISTORY, ProfileOperator
+from jobs.operators.profile import ProfileOperator
+from jobs.operators.shard_operator import HISTORY, HOT_TYPE
 from schemas.run import Run
 from schemas.settings import Settings
+from sources import FEEDS
 
 NAME = "profile_update"
 
@@ -51,28 +61,38 @@ def build(
     """
     t_env = StreamTableEnvironment.create(environment)
     t_env.get_config().set("table.exec.resource.default-parallelism", str(settings.parallelism))
+    t_env.get_config().set("table.local-time-zone", "UTC")
     t_env.get_config().set("table.exec.uid.generation", "ALWAYS")
 
-    batches = shard_batches(  # Row(shard, Row(shard, [key ...], [value ...], [position ...]))
+    window_ms = replay_window(settings, run) if run.bounded else settings.window_ms
+    batches = shard_batches(  # Row(shard, Row(shard, [key ...], [value ...], [position ...], [number ...]))
         t_env,
-        run.inputs,
-        bounded=run.bounded,
+        run,
         startup=startup,
         kafka_properties={name: value.get_secret_value() for name, value in settings.kafka_properties.items()},
         shards=settings.shards,
-        window_ms=settings.replay_window_ms if run.bounded else settings.window_ms,
+        window_ms=window_ms,
     )
-    profiles = (  # packed [(user, encoded profile) ...]
-        keyed_by_shard(batches)
-        .process(ProfileOperator(settings.public(), run), output_type=CHANGED_TYPE)
-        .uid(profiles_uid(settings))
-        .name("profiles")
+    door = (  # packed HotBatch
+        keyed_by_shard(batches, BATCH_TYPE)
+        .process(DoorOperator(settings.public(), run), output_type=HOT_TYPE)
+        .uid(state_uid("door", settings))
+        .name("door")
     )
+    changed, packed = door, door.get_side_output(HISTORY)  # packed HotBatch; Row(lane, packed HistoryBatch)
+    if any(FEEDS[source.feed].linked for source in run.inputs):
+        forwarded = door.get_side_output(FORWARDED)  # Row(person's shard, number, packed Forwarded)
+        profiles = (  # packed HotBatch
+            keyed_by_shard(forwarded_batches(t_env, forwarded, run, window_ms=window_ms), FORWARDED_TYPE)
+            .process(ProfileOperator(settings.public(), run, settings.shards), output_type=HOT_TYPE)
+            .uid(state_uid("profiles", settings))
+            .name("profiles")
+        )
+        changed, packed = changed.union(profiles), packed.union(profiles.get_side_output(HISTORY))
     (  # a task of its own: while it waits for Redis, the interpreter lock is free for folding
-        profiles.map(hot, output_type=Types.INT()).uid("hot").name("hot profiles to Redis").start_new_chain()
+        changed.map(hot, output_type=Types.INT()).uid("hot").name("hot profiles to Redis").start_new_chain()
     )
 
-    packed = profiles.get_side_output(HISTORY)  # Row(lane, packed HistoryBatch)
     lanes = lane_batches(t_env, packed, bounded=run.bounded, window_ms=settings.history_window_ms)
     (  # Row(lane, [packed HistoryBatch ...])
         lanes.map(history, output_type=Types.INT())
@@ -82,12 +102,17 @@ def build(
     )
 
 
-def profiles_uid(settings: Settings) -> str:
-    """Identity of the profiles' state: restoring it under another shard count or mode would lose profiles silently.
+def replay_window(settings: Settings, run: Run) -> int:
+    """Window of input that ends: so many records of files, so many milliseconds of topics."""
+    return settings.replay_window_records if run.spool else settings.replay_window_ms
+
+
+def state_uid(name: str, settings: Settings) -> str:
+    """Identity of an operator's state: restoring it under another shard count or mode would lose profiles silently.
 
     With these in the name Flink refuses instead: it can't map the state.
     """
-    return f"profiles-{settings.shards}-{settings.execution_mode}"
+    return f"{name}-{settings.shards}-{settings.execution_mode}"
 
 
 def main(arguments: list[str]) -> None:

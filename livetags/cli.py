@@ -13,12 +13,12 @@ from typing import Annotated, Any
 import msgspec
 import redis
 import typer
-from pydantic import SecretStr, ValidationError
-from rich.console import Console
+from pydantic import SecretStr
 from rich.markup import escape
 from rich.table import Table
 
-from livetags import ledger, verify_logs
+from livetags import cli_city, cli_privacy, ledger, verify_logs  # noqa: F401  (the first two add their commands)
+from livetags.console import AsJson, SetOption, SettingsFile, app, err, load_settings, out
 from livetags.embedded import jars, java, stores, topics
 from livetags.embedded.processes import StoreStartError
 from livetags.inputs import KAFKA_SCHEME, resolve
@@ -28,6 +28,7 @@ from livetags.reach import StoreUnreachable, reach_redis
 from livetags.runner import JOB, Finished, migrated_clickhouse, prepare_stores, run_profile_update
 from livetags.summary import most_changed_tags
 from livetags.verify import Verdict
+from livetags.whose import whose_is
 from schemas.reasons import MEANING, Reason
 from schemas.settings import Settings, masked_url
 from serving.history import profile_as_of
@@ -37,23 +38,9 @@ from serving.tag_view import TagView
 from sinks.retry import SinkGaveUp
 from sources import FEEDS
 
-app = typer.Typer(
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    rich_markup_mode=None,
-)
-# no emoji: a tag named "x:y" would be shown as a picture
-out = Console(emoji=False)
-err = Console(stderr=True, emoji=False)
-
-SettingsFile = Annotated[
-    Path | None, typer.Option("--settings", help="YAML file of settings; also LIVETAGS_SETTINGS", dir_okay=False)
+FeedOption = Annotated[
+    str, typer.Option("--feed", help=f"{', '.join(FEEDS)}; or all, with a folder or brokers as the input")
 ]
-SetOption = Annotated[
-    list[str] | None, typer.Option("--set", help="one setting, name=value; lists and maps as JSON; may repeat")
-]
-AsJson = Annotated[bool, typer.Option("--json", help="print JSON, for programs")]
-FeedOption = Annotated[str, typer.Option("--feed", help=f"{', '.join(FEEDS)} or all")]
 
 # Mistakes of the caller and outages: shown as one line and exit code 2, not as a stack.
 EXPECTED = (
@@ -71,34 +58,6 @@ EXPECTED = (
     redis.RedisError,
     StoreUnreachable,
 )
-
-
-def load_settings(file: Path | None, assignments: list[str] | None) -> Settings:
-    """Settings from flags over environment over file.
-
-    Raises
-    ------
-    ValueError
-        Naming the setting and what was expected.
-    """
-    values: dict[str, Any] = {}
-    for assignment in assignments or []:
-        name, separator, text = assignment.partition("=")
-        if not separator:
-            msg = f"--set expects name=value, got {assignment!r}"
-            raise ValueError(msg)
-        try:
-            values[name] = json.loads(text)
-        except ValueError:
-            values[name] = text
-    try:
-        return Settings.from_file(file, **values) if file is not None else Settings(**values)
-    except ValidationError as error:
-        known = ", ".join(sorted(Settings.model_fields))
-        lines = [f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors(include_input=False)]
-        unknown = any(e["type"] == "extra_forbidden" for e in error.errors(include_input=False))
-        msg = "settings refused: " + "; ".join(lines) + (f"\nknown settings: {known}" if unknown else "")
-        raise ValueError(msg) from None
 
 
 def _show_version(wanted: bool) -> None:
@@ -242,7 +201,7 @@ def run(
 
 @app.command()
 def tags(
-    user: Annotated[str, typer.Argument(help="subscriber's id")],
+    user: Annotated[str, typer.Argument(help="pseudonym, or an IMSI, MSISDN or account")],
     at: Annotated[
         str, typer.Option("--at", help="ISO 8601 time (UTC unless it says otherwise), or now; default: newest event")
     ] = "",
@@ -253,14 +212,15 @@ def tags(
 ) -> None:
     """Show one user's profile: hot from Redis, or as of a time from ClickHouse."""
     chosen = stores.resolved(load_settings(settings, set_))
+    whose = whose_is(chosen, user)
     if at and at != "now":
         at_ms = _time_ms(at)
         client = migrated_clickhouse(chosen)
-        found = profile_as_of(client, chosen.clickhouse_database, user, at_ms, chosen.weight_floor)
+        found = profile_as_of(client, chosen.clickhouse_database, whose, at_ms, chosen.weight_floor)
         views: list[TagView] = list(found.values())
         as_of_ms, origin = at_ms, "ClickHouse"
     else:
-        view = HotTags(reach_redis(chosen), chosen.redis_key_prefix).read(user)
+        view = HotTags(reach_redis(chosen), chosen.redis_key_prefix).read(whose)
         if view is not None and at == "now":
             view = view.at(int(datetime.now(UTC).timestamp() * 1000))
         floor = chosen.weight_floor
@@ -268,9 +228,9 @@ def tags(
         as_of_ms, origin = (view.as_of_ms if view is not None else 0), "Redis"
     views = sorted(views, key=lambda view: -abs(view.weight))[:top]
     if as_json:
-        print(json.dumps({"user": user, "as_of_ms": as_of_ms, "from": origin, "tags": [_tag_json(t) for t in views]}))
+        print(json.dumps({"user": whose, "as_of_ms": as_of_ms, "from": origin, "tags": [_tag_json(t) for t in views]}))
     elif views:
-        out.print(_tag_table(f"user {user}, as of {_when(as_of_ms)}, from {origin}", views))
+        out.print(_tag_table(f"user {whose}, as of {_when(as_of_ms)}, from {origin}", views))
     if not views:
         found_at = "now" if at == "now" else "at that time"
         problem = f"no tag of that user above weight_floor {found_at}" if at else "no profile of that user"
@@ -335,7 +295,7 @@ def verify(
 
 @app.command()
 def sample(
-    feed: Annotated[str, typer.Argument(help=f"{' or '.join(FEEDS)}")],
+    feed: Annotated[str, typer.Argument(help=" or ".join(n for n, f in FEEDS.items() if f.sample is not None))],
     to: Annotated[str, typer.Option("--out", help="file to write, or kafka://host:port[/topic]")],
     events: Annotated[int | None, typer.Option(help="how many; default: the feed's natural size")] = None,
     seed: Annotated[int, typer.Option(help="seed of generated feeds")] = 0,
@@ -371,7 +331,8 @@ def settings_(as_json: AsJson = False, settings: SettingsFile = None, set_: SetO
     for name, value in values.items():
         changed = value != _default(name)
         shown = escape(json.dumps(value) if isinstance(value, dict) else str(value))
-        table.add_row(name, f"[bold]{shown}[/bold]" if changed else shown, Settings.model_fields[name].description)
+        reason = escape(Settings.model_fields[name].description or "")
+        table.add_row(name, f"[bold]{shown}[/bold]" if changed else shown, reason)
     out.print(table)
     out.print("bold: not the default. Set by --set name=value, LIVETAGS_<NAME>, or a YAML file named by --settings")
 

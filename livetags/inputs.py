@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -13,7 +11,6 @@ from schemas.run import FeedInput
 from sources import FEEDS, feeds_named
 from sources.feed import Feed
 from sources.records import input_files
-from sources.spool import spool
 
 KAFKA_SCHEME = "kafka://"
 
@@ -35,16 +32,11 @@ class Input:
         paths = [str(file.resolve()) for file in self.files]
         return paths[0] if len(paths) == 1 else json.dumps(paths)
 
-    def as_feed_input(self, spool_folder: Path | None = None) -> FeedInput:
+    def as_feed_input(self) -> FeedInput:
         """What the job is given."""
         if self.bootstrap:
             return FeedInput(self.feed.name, "kafka", (self.topic,), bootstrap=self.bootstrap)
-        logs = tuple(file.name for file in self.files)
-        return FeedInput(self.feed.name, "files", logs, spool=str(spool_folder.absolute()) if spool_folder else "")
-
-
-def _count_on(on_progress: Callable[[int], None], before: int, records: int) -> None:
-    on_progress(before + records)
+        return FeedInput(self.feed.name, "files", tuple(file.name for file in self.files))
 
 
 def resolve(feed_name: str, where: str) -> list[Input]:
@@ -64,7 +56,7 @@ def resolve(feed_name: str, where: str) -> list[Input]:
         raise ValueError(msg)
     if path.is_file():
         _refuse_other_feeds_file(feeds[0], path)
-    found = [(feed, tuple(input_files(feed, path, len(feeds) == 1))) for feed in feeds]
+    found = [(feed, tuple(input_files(feed, path, len(feeds) == 1, FEEDS))) for feed in feeds]
     inputs = [Input(feed, files) for feed, files in found if files]
     if not inputs:
         expected = ", ".join(f"{feed.name}*{feed.file_suffix}" for feed in feeds)
@@ -75,8 +67,12 @@ def resolve(feed_name: str, where: str) -> list[Input]:
 
 def _refuse_other_feeds_file(feed: Feed, path: Path) -> None:
     name = path.name.removesuffix(".gz")
-    others = [other.name for other in FEEDS.values() if name.endswith(other.file_suffix)]
-    if others and not name.endswith(feed.file_suffix):
+    if name.startswith(feed.name) and name.endswith(feed.file_suffix):
+        return
+    named = [other.name for other in FEEDS.values() if name == other.name + other.file_suffix]
+    endings = [other.name for other in FEEDS.values() if name.endswith(other.file_suffix)]
+    others = named or (endings if not name.endswith(feed.file_suffix) else [])
+    if others:
         msg = (
             f"{path} looks like a file of feed {' or '.join(others)}; feed {feed.name} reads *{feed.file_suffix}: "
             "name the right feed with --feed, or rename the file"
@@ -94,30 +90,6 @@ def _topics(feeds: list[Feed], where: str) -> list[Input]:
         msg = f"--feed all reads each feed's own topic: leave the topic out of {where}"
         raise ValueError(msg)
     return [Input(feed, bootstrap=parts.netloc, topic=topic or feed.topic) for feed in feeds]
-
-
-def spool_all(
-    inputs: list[Input], folder: Path, lanes: int, max_record_bytes: int, on_progress: Callable[[int], None]
-) -> tuple[tuple[FeedInput, ...], int]:
-    """Make file inputs ready for the engine; returns what the job is given and the number of records."""
-    total = 0
-    resolved = []
-    for number, source in enumerate(inputs):
-        if source.bootstrap:
-            resolved.append(source.as_feed_input())
-            continue
-        target = folder / source.feed.name
-        total += spool(
-            source.feed,
-            number,
-            source.files,
-            target,
-            lanes,
-            max_record_bytes,
-            partial(_count_on, on_progress, total),
-        )
-        resolved.append(source.as_feed_input(target))
-    return tuple(resolved), total
 
 
 def input_named(feed_name: str, name: str) -> Input:

@@ -155,8 +155,11 @@ class JobProcess:
 
 def job_environment(settings: Settings) -> Mapping[str, str]:
     """Environment of a job's process: Java, and the secrets a worker reads."""
+    keys = settings.pseudonym_keys.get_secret_value()
     return {
         **os.environ,
+        **({"LIVETAGS_PSEUDONYM_KEYS": keys} if keys else {}),
+        **({"LIVETAGS_PSEUDONYM_KEYS_FILE": str(file.absolute())} if (file := settings.pseudonym_keys_file) else {}),
         "JAVA_HOME": str(java.java_home()),
         "JVM_ARGS": f"-Xmx{settings.flink_memory_mb}m",
         "LIVETAGS_REDIS_URL": settings.redis_url.get_secret_value(),

@@ -9,7 +9,7 @@ from livetags.embedded.topics import read_all
 from livetags.oracle import Record
 from schemas.run import FeedInput
 from sources import FEEDS
-from sources.records import read_records
+from sources.replay import in_step
 
 
 def records_of(
@@ -18,7 +18,9 @@ def records_of(
     max_record_bytes: int,
     until: Sequence[dict[int, int] | None] = (),
 ) -> Iterator[Record]:
-    """Every record of the inputs, one input after the other: ``(feed, log, partition, offset, key, value)``.
+    """Every record of the inputs: ``(feed, log, partition, offset, key, value)``.
+
+    Files in the order of a replay, whatever their feed; topics one after the other.
 
     Where a record lies is said exactly as the job's dead letters say it: of files the name in `FeedInput.logs`,
     partition 0 and the number from 1; of a topic its name, partition and offset. The key is the one the engine finds:
@@ -46,22 +48,28 @@ def records_of(
     if len(files) != len(inputs):
         msg = f"records_of got {len(inputs)} inputs and {len(files)} lists of files: expected one list per input"
         raise ValueError(msg)
+    yield from _of_files(
+        [(i, f) for i, f in zip(inputs, files, strict=True) if i.transport == "files"], max_record_bytes
+    )
     for number, source in enumerate(inputs):
         if source.transport == "kafka":
             yield from _of_topic(source, max_record_bytes, until[number] if number < len(until) else None)
-        else:
-            yield from _of_files(source, files[number], max_record_bytes)
 
 
-def _of_files(source: FeedInput, files: Sequence[Path], max_record_bytes: int) -> Iterator[Record]:
-    if len(files) != len(source.logs):
-        msg = f"input {source.feed} names {len(source.logs)} logs, got {len(files)} files: expected one file per log"
-        raise ValueError(msg)
-    feed = FEEDS[source.feed]
-    for log, file in zip(source.logs, files, strict=True):
-        for number, value in read_records(feed, file, max_record_bytes):
-            key = feed.subscriber(value) if len(value) <= max_record_bytes else None
-            yield source.feed, log, 0, number, key if _is_text(key) else None, value
+def _of_files(inputs: Sequence[tuple[FeedInput, Sequence[Path]]], max_record_bytes: int) -> Iterator[Record]:
+    for source, files in inputs:
+        if len(files) != len(source.logs):
+            msg = (
+                f"input {source.feed} names {len(source.logs)} logs, got {len(files)} files: expected one file per log"
+            )
+            raise ValueError(msg)
+    feeds = [FEEDS[source.feed] for source, _ in inputs]
+    for number, index, record, value in in_step(
+        [(feed, files) for feed, (_, files) in zip(feeds, inputs, strict=True)], max_record_bytes
+    ):
+        source = inputs[number][0]
+        key = feeds[number].subscriber(value) if len(value) <= max_record_bytes else None
+        yield source.feed, source.logs[index], 0, record, key if _is_text(key) else None, value
 
 
 def _of_topic(source: FeedInput, max_record_bytes: int, until: dict[int, int] | None) -> Iterator[Record]:

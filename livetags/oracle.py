@@ -1,13 +1,14 @@
 """The oracle: every profile recomputed from the whole log, the slow and obvious way.
 
-Keeps every event of every user and sums ``v * 2**(-(T - t) / h)`` at the end, so it shares nothing with the forward
-decay, the cells, the cap or the horizon that it checks. What a record says (`sources`) and what an event is evidence
-for (`udfs.tags`) is shared: those are declarations, not arithmetic.
+Keeps every event of every person and sums ``v * 2**(-(T - t) / h)`` at the end, so it shares nothing with the forward
+decay, the cells, the cap, the horizon, the links, the consents and the two stages that it checks. What a record says
+(`sources`), what cleaning makes of it (`udfs.cleaning`) and what an event is evidence for (`udfs.tags`) is shared:
+those are declarations, not arithmetic; cleaning is checked against the city's truth instead.
 
 Where it can't know better than the job:
 
-- Which event is "late" depends on the order of arrival. Exact where a user's records come in the order of the log;
-  a user fed by two logs at once may be refused other events than here.
+- Which event is "late", and what came before what, depends on the order of arrival. Exact for files, whose replay has
+  one order, and for a topic of its own; a person fed by several topics at once may be judged in another order.
 - Which event is "future-dated" depends on the clock at that moment; the caller gives one `now_ms`.
 - A user with more tags in a group than `max_tags_per_group` keeps only the heaviest apart, and which those were
   depends on the order too. The oracle has all tags; `verify` then checks bounds and totals.
@@ -19,22 +20,33 @@ from __future__ import annotations
 
 from array import array
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from math import fsum, sqrt
 from typing import NamedTuple
 
-from schemas.events import Event
+from schemas.cleaning_memory import CleaningMemory
+from schemas.dictionaries import NO_DICTIONARIES, Dictionaries
+from schemas.events import CardsOpened, Consent, Event, Link, Registration, RightsRequest
+from schemas.person_memory import PersonMemory
+from schemas.pseudonyms import Pseudonyms
+from schemas.purposes import NECESSARY, PURPOSES
 from schemas.reasons import Reason, Rejected
 from schemas.rules import Rules
 from schemas.settings import Settings
 from sources import FEEDS
-from udfs.tags import GROUPS, evidence_of
+from udfs.cleaning import clean
+from udfs.privacy.pseudonym import GivenPseudonyms
+from udfs.profile.merge_memory import merge_memory
+from udfs.tags import GROUPS, evidence_of, families_of, forget
 
 Record = tuple[str, str, int, int, bytes | None, bytes | None]
 """feed, log, partition, offset, key, value: one record and where it lies."""
 
 _PROGRESS_EVERY = 20_000
 _LARGEST_VALUE = 1e15
+_MANY_CARDS = 3
+_CARDS_WINDOW_MS = 30 * 86_400_000
 
 
 class OracleTag(NamedTuple):
@@ -43,13 +55,15 @@ class OracleTag(NamedTuple):
     Attributes
     ----------
     weight
-        Decayed at the profile's `as_of_ms`; of a numeric group the decayed count.
+        Decayed at the profile's `as_of_ms`; of a numeric group the decayed count; 0 of a fact that a newer one replaced.
     mean, std
         Of a numeric group, under the same weights; None otherwise.
     last_ms
         Time of the newest evidence.
     evidence_rows, value_sum
         How many pieces of evidence, and their sum without decay.
+    superseded
+        Whether it is a fact that a newer one has replaced.
     """
 
     weight: float
@@ -58,6 +72,7 @@ class OracleTag(NamedTuple):
     last_ms: int
     evidence_rows: int
     value_sum: float
+    superseded: bool = False
 
 
 class OracleProfile(NamedTuple):
@@ -77,12 +92,16 @@ class OracleCounts(NamedTuple):
     rejected: dict[str, int]
 
 
+DeadRecord = tuple[str, str, int, int, str]
+"""feed, log, partition, offset, reason"""
+
+
 class OracleResult(NamedTuple):
-    """Everything the stores must hold. A dead letter is ``(feed, log, partition, offset, reason)``."""
+    """Everything the stores must hold; a dead letter with the pseudonym of whom it is about, "" if nobody can tell."""
 
     profiles: dict[str, OracleProfile]
     counts: OracleCounts
-    dead_letters: set[tuple[str, str, int, int, str]]
+    dead_letters: dict[DeadRecord, str]
 
 
 def recompute(
@@ -90,79 +109,249 @@ def recompute(
     settings: Settings,
     now_ms: int,
     on_progress: Callable[[int], None] | None = None,
+    *,
+    pseudonyms: Pseudonyms | None = None,
+    dictionaries: Dictionaries = NO_DICTIONARIES,
+    erased: Mapping[str, int] | None = None,
 ) -> OracleResult:
     """Recompute every profile, count and dead letter from the log.
 
     Parameters
     ----------
     records
-        The whole log, each user's records in order of arrival (`log_records.records_of`).
+        The whole log, in order of arrival (`log_records.records_of`).
     settings
         The settings the job ran with.
     now_ms
         The time: what is later than this and the tolerance is future-dated.
     on_progress
         Called now and then with the records read so far.
+    pseudonyms, dictionaries
+        As the job had them; no pseudonyms: the log's feeds need none.
+    erased
+        Pseudonym -> time up to which everything was erased before the job ran.
 
     Notes
     -----
     Memory: about 22 bytes per piece of evidence while reading, about 300 per tag of the result.
     """
-    rules = settings.rules(GROUPS)
-    users: dict[str, _User] = {}
-    tag_numbers: dict[tuple[str, str], int] = {}
-    dead: set[tuple[str, str, int, int, str]] = set()
-    rejected: dict[str, int] = defaultdict(int)
-    events_in = folded = duplicates = 0
-
-    for feed, log, partition, offset, key, value in records:
+    city = _City(settings, now_ms, pseudonyms or GivenPseudonyms(), dictionaries, erased or {})
+    events_in = 0
+    for record in records:
         events_in += 1
         if on_progress is not None and events_in % _PROGRESS_EVERY == 0:
             on_progress(events_in)
-        try:
-            event = _event_of(feed, key, value, settings.max_record_bytes)
-            _check_time(event.event_time_ms, rules, now_ms)
-            _check_values(event)
-            user = users.get(event.user) or users.setdefault(event.user, _User())
-            if not user.memory.is_new(event, rules):
-                duplicates += 1
-                continue
-        except Rejected as refusal:
-            rejected[f"{feed}/{refusal.reason.value}"] += 1
-            dead.add((feed, log, partition, offset, refusal.reason.value))
-            continue
-        folded += 1
-        user.n += 1
-        user.newest_ms = max(user.newest_ms, event.event_time_ms)
-        for group, tag, amount in evidence_of(event):
-            number = tag_numbers.setdefault((group, tag), len(tag_numbers))
-            user.tags.append(number)
-            user.times_ms.append(event.event_time_ms)
-            user.values.append(amount)
+        city.read(record)
     if on_progress is not None:
         on_progress(events_in)
-
-    names = list(tag_numbers)
-    profiles: dict[str, OracleProfile] = {}
-    for name in sorted(users):
-        user = users.pop(name)  # its events are freed as its profile is made
-        if user.n:
-            profiles[name] = _profile(user, names, rules)
-    return OracleResult(profiles, OracleCounts(events_in, folded, duplicates, dict(rejected)), dead)
+    return city.result(events_in)
 
 
-class _User:
-    """Every event folded for one user, as columns: they are many."""
+class _Identifier:
+    """What is known of one identifier: ids seen, cleaning, whose it is, and its own people while nobody knows."""
 
-    __slots__ = ("memory", "n", "newest_ms", "tags", "times_ms", "values")
-
-    def __init__(self) -> None:
+    def __init__(self, erased_ms: int) -> None:
         self.memory = _Memory()
+        self.cleaning = CleaningMemory()
+        self.links: list[tuple[int, str]] = []
+        self.cards: set[tuple[int, str]] = set()
+        self.erased_ms = erased_ms
+
+
+class _Person:
+    """Every event folded for one person, as columns: they are many."""
+
+    __slots__ = ("consents", "erased_ms", "memory", "n", "newest_ms", "tags", "times_ms", "values")
+
+    def __init__(self, erased_ms: int) -> None:
+        self.erased_ms = erased_ms
+        self.forget_all()
+
+    def forget_all(self) -> None:
         self.n = 0
         self.newest_ms = 0
+        self.memory = PersonMemory()
+        self.consents: dict[str, tuple[int, int, int]] = {}
         self.tags = array("I")
         self.times_ms = array("q")
         self.values = array("d")
+
+    def keep_tags(self, kept: Callable[[int], bool]) -> None:
+        rows = [row for row in zip(self.tags, self.times_ms, self.values, strict=True) if kept(row[0])]
+        self.tags = array("I", [row[0] for row in rows])
+        self.times_ms = array("q", [row[1] for row in rows])
+        self.values = array("d", [row[2] for row in rows])
+
+
+class _City:
+    """Everybody, record by record."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        now_ms: int,
+        pseudonyms: Pseudonyms,
+        dictionaries: Dictionaries,
+        erased: Mapping[str, int],
+    ) -> None:
+        self.rules = settings.rules(GROUPS, dictionaries)
+        self.max_record_bytes = settings.max_record_bytes
+        self.now_ms = now_ms
+        self.pseudonyms = pseudonyms
+        self.erased = erased
+        self.identifiers: dict[str, _Identifier] = {}
+        self.people: dict[str, _Person] = {}
+        self.numbers: dict[tuple[str, str], int] = {}
+        self.names: list[tuple[str, str]] = []
+        self.dead: dict[str, list[DeadRecord]] = defaultdict(list)
+        self.rejected: dict[str, int] = defaultdict(int)
+        self.folded = self.duplicates = 0
+
+    def read(self, record: Record) -> None:
+        feed, log, partition, offset, key, value = record
+        who = ""
+        try:
+            event = _event_of(feed, key, value, self.max_record_bytes, self.pseudonyms)
+            who = event.user
+            identifier = self._identifier(event.user)
+            _check_time(event.event_time_ms, self.rules, self.now_ms)
+            if event.event_time_ms <= identifier.erased_ms:
+                raise Rejected(Reason.ERASED)
+            if not identifier.memory.is_new(event, self.rules):
+                self.duplicates += 1
+                return
+            event = clean(event, identifier.cleaning, self.rules, [])
+            if isinstance(event, Link):
+                self._link(event, identifier)
+            else:
+                who = self._owner(event, identifier)
+                try:
+                    self._fold(who, event)
+                finally:  # the others learn of the card whatever its own person has consented to
+                    if isinstance(event, Registration):
+                        self._tell_the_others(event, identifier)
+        except Rejected as refusal:
+            self.rejected[f"{feed}/{refusal.reason.value}"] += 1
+            letter = (feed, log, partition, offset, refusal.reason.value)
+            self.dead[who if refusal.reason is not Reason.ERASED else ""].append(letter)
+            return
+        self.folded += 1
+
+    def _identifier(self, name: str) -> _Identifier:
+        return self.identifiers.get(name) or self.identifiers.setdefault(name, _Identifier(self.erased.get(name, 0)))
+
+    def _person(self, name: str) -> _Person:
+        return self.people.get(name) or self.people.setdefault(name, _Person(self.erased.get(name, 0)))
+
+    def _link(self, event: Link, identifier: _Identifier) -> None:
+        first = not identifier.links
+        identifier.links = sorted({*identifier.links, (event.event_time_ms, event.person)})
+        partial = self.people.pop(event.user, None) if first else None
+        if partial is None or not partial.n:
+            return
+        self.dead[event.person] += self.dead.pop(event.user, [])
+        person = self._person(event.person)
+        if partial.newest_ms <= person.erased_ms:
+            return
+        person.n += partial.n
+        person.newest_ms = max(person.newest_ms, partial.newest_ms)
+        for mine, more in ((person.tags, partial.tags), (person.times_ms, partial.times_ms)):
+            mine.extend(more)
+        person.values.extend(partial.values)
+        person.memory = merge_memory(person.memory, partial.memory)
+        for purpose, decision in partial.consents.items():
+            self._note(person, purpose, decision)
+        self._keep_allowed(person)
+
+    def _owner(self, event: Event, identifier: _Identifier) -> str:
+        if isinstance(event, Registration):
+            near = {p for t, p in identifier.cards if abs(event.event_time_ms - t) <= _CARDS_WINDOW_MS}
+            identifier.cards.add((event.event_time_ms, event.person))
+            event.cards_of_registrant = len(near | {event.person})
+            return event.person
+        owner = event.user
+        for number, (valid_from_ms, person) in enumerate(identifier.links):
+            if number == 0 or valid_from_ms <= event.event_time_ms:
+                owner = person
+        if isinstance(event, RightsRequest) and event.action == "erase" and identifier.links:
+            identifier.memory = _Memory(identifier.memory.forgotten_before)
+            identifier.cleaning = CleaningMemory()
+            identifier.erased_ms = event.event_time_ms
+            self.dead.pop(event.user, None)
+        return owner
+
+    def _tell_the_others(self, event: Registration, identifier: _Identifier) -> None:
+        near = {p for t, p in identifier.cards if abs(event.event_time_ms - t) <= _CARDS_WINDOW_MS}
+        if len(near) >= _MANY_CARDS:
+            for person in near:
+                with suppress(Rejected):
+                    self._fold(person, CardsOpened(person, event.event_id, event.event_time_ms, len(near)))
+
+    def _fold(self, name: str, event: Event) -> None:
+        person = self._person(name)
+        if event.event_time_ms <= person.erased_ms:
+            raise Rejected(Reason.ERASED)
+        if isinstance(event, RightsRequest) and event.action == "erase":
+            person.forget_all()
+            person.erased_ms = event.event_time_ms
+            identifier = self.identifiers.get(name)
+            if identifier is not None:
+                identifier.memory = _Memory()
+                identifier.cleaning = CleaningMemory()
+                identifier.erased_ms = event.event_time_ms
+            self.dead.pop(name, None)
+        if isinstance(event, RightsRequest):
+            return  # asking for what is held is no behaviour
+        if isinstance(event, Consent):
+            if self._note(person, event.purpose, (event.event_time_ms, int(event.granted), event.list_version)):
+                self._keep_allowed(person)
+        else:
+            families = families_of(event)
+            permitted = [f for f in families if any(self._allowed(person, p) for p in f.purposes)]
+            if families and not permitted:
+                raise Rejected(Reason.NO_CONSENT)
+            for group, tag, amount in evidence_of(event, permitted, person.memory, self.rules):
+                if not self._allowed(person, self.rules.groups[group].purpose):
+                    continue
+                if not abs(amount) <= _LARGEST_VALUE:
+                    raise Rejected(Reason.VALUE_NOT_FINITE)
+                number = self.numbers.setdefault((group, tag), len(self.numbers))
+                if number == len(self.names):
+                    self.names.append((group, tag))
+                person.tags.append(number)
+                person.times_ms.append(event.event_time_ms)
+                person.values.append(amount)
+        person.n += 1
+        person.newest_ms = max(person.newest_ms, event.event_time_ms)
+
+    def _note(self, person: _Person, purpose: str, decision: tuple[int, int, int]) -> bool:
+        """Take note of a decision; returns whether it is the newest of its purpose."""
+        time_ms, granted, version = decision
+        known = person.consents.get(purpose)
+        newest = known is None or (time_ms, -granted, version) > (known[0], -known[1], known[2])
+        if newest:
+            person.consents[purpose] = decision
+        return newest
+
+    def _keep_allowed(self, person: _Person) -> None:
+        person.keep_tags(lambda number: self._allowed(person, self.rules.groups[self.names[number][0]].purpose))
+        forget(person.memory, lambda purpose: self._allowed(person, purpose))
+
+    def _allowed(self, person: _Person, purpose: str) -> bool:
+        on_list = PURPOSES[purpose].list
+        if on_list == "source":
+            return True
+        _, granted, version = person.consents.get(NECESSARY if on_list == "necessary" else purpose, (0, 0, 0))
+        return bool(granted) and version >= self.rules.consent_list_version
+
+    def result(self, events_in: int) -> OracleResult:
+        profiles: dict[str, OracleProfile] = {}
+        for name in sorted(self.people):
+            person = self.people.pop(name)  # its events are freed as its profile is made
+            if person.n:
+                profiles[name] = _profile(person, self.names, self.rules)
+        counts = OracleCounts(events_in, self.folded, self.duplicates, dict(self.rejected))
+        return OracleResult(profiles, counts, {letter: who for who, dead in self.dead.items() for letter in dead})
 
 
 class _Memory:
@@ -176,9 +365,9 @@ class _Memory:
 
     __slots__ = ("buckets", "forgotten_before")
 
-    def __init__(self) -> None:
+    def __init__(self, forgotten_before: int = 0) -> None:
         self.buckets: dict[int, set[int]] = {}
-        self.forgotten_before = 0
+        self.forgotten_before = forgotten_before
 
     def is_new(self, event: Event, rules: Rules) -> bool:
         """Whether the event is no repeat; remembers it then. Raises `Rejected` when that can't or may not be told."""
@@ -205,12 +394,14 @@ class _Memory:
         self.buckets = {each: ids for each, ids in self.buckets.items() if each in kept or each == bucket}
 
 
-def _event_of(feed: str, key: bytes | None, value: bytes | None, max_record_bytes: int) -> Event:
+def _event_of(
+    feed: str, key: bytes | None, value: bytes | None, max_record_bytes: int, pseudonyms: Pseudonyms
+) -> Event:
     if not value:
         raise Rejected(Reason.VALUE_MISSING)
     if len(value) > max_record_bytes:
         raise Rejected(Reason.RECORD_TOO_LARGE)
-    return FEEDS[feed].decode(key or b"", value)
+    return FEEDS[feed].decode(key or b"", value, pseudonyms)
 
 
 def _check_time(event_time_ms: int, rules: Rules, now_ms: int) -> None:
@@ -220,21 +411,28 @@ def _check_time(event_time_ms: int, rules: Rules, now_ms: int) -> None:
         raise Rejected(Reason.TIME_BEFORE_MINIMUM)
 
 
-def _check_values(event: Event) -> None:
-    if any(not abs(value) <= _LARGEST_VALUE for _, _, value in evidence_of(event)):
-        raise Rejected(Reason.VALUE_NOT_FINITE)
-
-
-def _profile(user: _User, names: list[tuple[str, str]], rules: Rules) -> OracleProfile:
+def _profile(person: _Person, names: list[tuple[str, str]], rules: Rules) -> OracleProfile:
     by_tag: dict[int, list[tuple[int, float]]] = defaultdict(list)
-    for number, time_ms, value in zip(user.tags, user.times_ms, user.values, strict=True):
+    for number, time_ms, value in zip(person.tags, person.times_ms, person.values, strict=True):
         by_tag[number].append((time_ms, value))
+    newest_fact: dict[str, tuple[int, str]] = {}
+    for number, evidence in by_tag.items():
+        group, tag = names[number]
+        newest_fact[group] = max(newest_fact.get(group, (0, "")), (max(evidence)[0], tag))
     tags: dict[str, OracleTag] = {}
     for number in sorted(by_tag, key=names.__getitem__):
         group, tag = names[number]
         rule = rules.groups[group]
-        tags[f"{group}:{tag}"] = _tag(by_tag[number], user.newest_ms, rule.half_life_ms, rule.numeric)
-    return OracleProfile(user.n, user.newest_ms, tags)
+        evidence = by_tag[number]
+        found = _tag(evidence, person.newest_ms, rule.half_life_ms, rule.numeric)
+        if rule.fact:
+            last_ms = max(time_ms for time_ms, _ in evidence)
+            [last_value, *_] = [value for time_ms, value in reversed(evidence) if time_ms == last_ms]
+            decay = 2.0 ** (-(person.newest_ms - last_ms) / rule.half_life_ms)
+            in_force = newest_fact[group][1] == tag
+            found = found._replace(weight=last_value * decay if in_force else 0.0, superseded=not in_force)
+        tags[f"{group}:{tag}"] = found
+    return OracleProfile(person.n, person.newest_ms, tags)
 
 
 def _tag(evidence: list[tuple[int, float]], at_ms: int, half_life_ms: int, numeric: bool) -> OracleTag:

@@ -18,13 +18,16 @@ from urllib3.exceptions import HTTPError
 
 from livetags import ledger
 from livetags.embedded import topics
-from livetags.inputs import Input, spool_all
+from livetags.inputs import Input
 from livetags.job_process import PROGRAM, JobProcess
+from livetags.key_file import ensure_keys
 from livetags.reach import reach_clickhouse, reach_redis
 from schemas.run import Run
 from schemas.settings import Settings
+from serving.erasures import erasures
 from sinks.clickhouse_schema import migrate, publish_groups
 from sinks.retry import Transient, retrying
+from sources.spool import spool
 from udfs.tags import GROUPS
 
 JOB = "profile_update"
@@ -114,11 +117,13 @@ def run_profile_update(
     if restore.startswith(("/", "file:")) and not Path(restore.removeprefix("file://").removeprefix("file:")).exists():
         msg = f"no savepoint at {restore}: --restore expects the path that a stop printed, or a retained checkpoint"
         raise FileNotFoundError(msg)
+    if any(source.feed.linked for source in inputs):
+        ensure_keys(settings)
     if not restore:
         ledger.refuse_mixed(ledger.runs(client, database), inputs)
     started_at = datetime.now(UTC)
     run_id = f"{started_at:%Y%m%dT%H%M%S}-{uuid4().hex[:6]}"
-    spool_folder = settings.data_dir / "spool" / run_id
+    spool_folder = settings.data_dir.absolute() / "spool" / run_id
     listed = [{"feed": i.feed.name, "input": i.name} for i in inputs]
     status = "failed"
     savepoint = ""
@@ -127,14 +132,23 @@ def run_profile_update(
     last_in = 0
     try:
         progress.step("reading the input")
-        feed_inputs, in_files = spool_all(
-            inputs, spool_folder, settings.parallelism, settings.max_record_bytes, lambda n: progress.events(n, None)
-        )
+        spool_file = spool_folder / "replay.json.gz" if not any(source.bootstrap for source in inputs) else None
+        in_files = 0
+        if spool_file is not None:
+            logs = [(source.feed, source.files) for source in inputs]
+            in_files = spool(logs, spool_file, settings.max_record_bytes, lambda n: progress.events(n, None))
         total = in_files + (_records_in_topics(inputs) if bounded else 0)
         ledger.record(client, database, ledger.RunRecord(run_id, JOB, listed, "running", started_at))
         progress.step("starting Flink")
         clock = time.monotonic()
-        job = JobProcess(settings, Run(run_id, feed_inputs, bounded), restore, startup, program)
+        run = Run(
+            run_id,
+            tuple(source.as_feed_input() for source in inputs),
+            bounded,
+            str(spool_file) if spool_file is not None else "",
+            erasures(client, database),
+        )
+        job = JobProcess(settings, run, restore, startup, program)
         while job.running():
             now_s = time.monotonic() - clock
             # The job rides out an outage of a store, so watching it must too.

@@ -17,11 +17,18 @@ _CHUNK = 10_000
 _PARTITIONS = 4
 
 
+def _samples(feed: Feed, events: int, seed: int) -> Iterator[bytes]:
+    if feed.sample is None:
+        msg = f"feed {feed.name} has no samples of its own: `livetags city` makes all feeds of the subscribers together"
+        raise ValueError(msg)
+    return feed.sample(events, seed)
+
+
 def write_file(feed: Feed, path: Path, events: int, seed: int, progress: Progress) -> int:
     """Write `events` sample records in the feed's file format, atomically; returns how many there were."""
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(path.name + ".part")
-    values = feed.sample(events, seed)
+    values = _samples(feed, events, seed)
     done = 0
     with part.open("wb") as stream:
         while chunk := list(islice(values, _CHUNK)):
@@ -37,11 +44,12 @@ def write_file(feed: Feed, path: Path, events: int, seed: int, progress: Progres
 
 def write_topic(feed: Feed, where: str, events: int, seed: int, keyed: bool, progress: Progress) -> int:
     """Publish `events` sample records to the topic, which is made if it is not there; returns how many there were."""
+    values = _samples(feed, events, seed)
     source = resolve(feed.name, where)[0]
     topics.create_topic(source.bootstrap, source.topic, _PARTITIONS)
 
     def records() -> Iterator[tuple[bytes | None, bytes | None]]:
-        for value in feed.sample(events, seed):
+        for value in values:
             yield (feed.subscriber(value) if keyed else None), value
 
     return topics.publish(source.bootstrap, source.topic, records(), lambda done: progress.events(done, events))

@@ -13,6 +13,9 @@ from livetags.inputs import Input, input_named
 from livetags.log_records import records_of
 from livetags.runner import Progress
 from schemas.settings import Settings
+from serving.erasures import erasures
+from sources.dictionaries import load
+from udfs.privacy.pseudonym import KeyedPseudonyms
 
 
 class NothingToVerify(ValueError):
@@ -45,11 +48,33 @@ def verify_against_logs(
     records = records_of(
         [i.as_feed_input() for i in inputs], [i.files for i in inputs], settings.max_record_bytes, until
     )
-    expected = oracle.recompute(records, settings, _judged_at_ms(runs), lambda n: progress.events(n, None))
+    began_ms = min((int(run.started_at.timestamp() * 1000) for run in runs), default=int(time.time() * 1000))
+    erased_before = erasures(client, settings.clickhouse_database, began_ms)
+    expected = oracle.recompute(
+        records,
+        settings,
+        _judged_at_ms(runs),
+        lambda n: progress.events(n, None),
+        pseudonyms=KeyedPseudonyms(settings.keys()) if any(i.feed.linked for i in inputs) else None,
+        dictionaries=load(settings.dictionaries_folder()),
+        erased=erased_before,
+    )
+    expected = _without(expected, erasures(client, settings.clickhouse_database, requested=True), erased_before)
     progress.step("comparing with Redis and ClickHouse")
     users_twice = 2 * len(expected.profiles)
     run_ids = tuple(run.run_id for run in runs)
     return verify.verify(expected, hot, client, settings, lambda n: progress.events(n, users_twice), run_ids)
+
+
+def _without(
+    expected: oracle.OracleResult, erased: dict[str, int], known_to_the_runs: dict[str, int]
+) -> oracle.OracleResult:
+    """What must be left after erasures that came when the runs were over: they took everything."""
+    later = {user for user, erased_ms in erased.items() if erased_ms > known_to_the_runs.get(user, 0)}
+    later -= {user for user in later if user in expected.profiles and erased[user] < expected.profiles[user].as_of_ms}
+    profiles = {user: profile for user, profile in expected.profiles.items() if user not in later}
+    dead_letters = {letter: user for letter, user in expected.dead_letters.items() if user not in later}
+    return expected._replace(profiles=profiles, dead_letters=dead_letters)
 
 
 def _judged_at_ms(runs: list[ledger.RunRecord]) -> int:

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 from base64 import b64decode, b64encode
 from collections.abc import Sequence
+from typing import NamedTuple, TypeVar
 
 import msgspec
 import zstandard
 from msgspec import Struct, field
+
+from schemas.events import AnyEvent
+
+T = TypeVar("T")
 
 Evidence = tuple[str, str, float]
 """(group, tag, value); one event names each (group, tag) at most once."""
@@ -38,6 +43,8 @@ class HotProfile(Struct):
         Group -> weight of the tags beyond the cap; only groups that have any.
     last_evidence_ms
         ``<group>:<tag>`` -> time of the newest event that was evidence for it.
+    erased_ms
+        The newest erasure of this person that the profile takes account of; 0 if never.
     """
 
     user: str
@@ -47,16 +54,97 @@ class HotProfile(Struct):
     weights: dict[str, float]
     other: dict[str, float]
     last_evidence_ms: dict[str, int]
+    erased_ms: int = 0
+
+
+class Removal(Struct, array_like=True):
+    """Something of a user's that must leave both stores.
+
+    Attributes
+    ----------
+    kind
+        ``move``: everything of `user` now belongs to `to` (two profiles merged, or a key rotated). ``forget``: the tag
+        groups in `groups`, consent to which was withdrawn. ``erase``: everything, for good, up to `time_ms`.
+        ``unlink`` (hot store only): whose the identifier `user` is, because it has another pseudonym now.
+    user
+        Pseudonym.
+    to
+        Of a move: whose it is now.
+    groups
+        Of a withdrawal: tag groups.
+    time_ms
+        When it was decided, event time.
+    """
+
+    kind: str
+    user: str
+    to: str = ""
+    groups: tuple[str, ...] = ()
+    time_ms: int = 0
+
+
+class LinkedIdentifier(NamedTuple):
+    """From a time on, an identifier belongs to a person (both pseudonyms); `person` is whose it is now."""
+
+    identifier: str
+    person: str
+    valid_from_ms: int
+
+
+class HotBatch(Struct, array_like=True):
+    """What one batch of one shard changes in the hot store: users to remove, whole profiles, whose identifiers are."""
+
+    changed: list[ChangedProfile] = field(default_factory=list)
+    removals: list[Removal] = field(default_factory=list)
+    links: list[LinkedIdentifier] = field(default_factory=list)
+
+
+class Partial(NamedTuple):
+    """The profile an identifier had before it was known whose it is, on its way to the person."""
+
+    number: int
+    identifier: str
+    person: str
+    profile: bytes
+
+
+class Forwarded(Struct, array_like=True):
+    """What a door passes on to one shard of the people.
+
+    Attributes
+    ----------
+    events
+        (number in the replay, position, event), the event's user being the person; a position of -1 is an event that
+        no record stands for, so it is not counted.
+    partials
+        Profiles to be merged.
+    """
+
+    events: list[tuple[int, int, AnyEvent]] = field(default_factory=list)
+    partials: list[Partial] = field(default_factory=list)
+
+
+class Export(NamedTuple):
+    """What the state held of a user who asked for it: a part's name and a JSON document."""
+
+    request: str
+    user: str
+    part: str
+    document: str
 
 
 class DeadLetter(Struct, array_like=True):
-    """One unusable record: where it is in its log and why it was refused. Never what it said."""
+    """One unusable record: where it is in its log and why it was refused. Never what it said.
+
+    `user` is the pseudonym of whom it is about, empty when nobody can tell: erasing and exporting a person covers it.
+    """
 
     feed: str
     log: str
     partition: int
     offset: int
     reason: str
+    user: str = ""
 
 
 class ShardCounts(Struct, array_like=True):
@@ -72,36 +160,44 @@ class ShardCounts(Struct, array_like=True):
     rejected: dict[str, int] = field(default_factory=dict)  # "<feed>/<reason>" -> records
     users: int = 0
     state_bytes: int = 0
+    corrected: dict[str, int] = field(default_factory=dict)  # "<feed>/<correction>" -> records
 
 
 class HistoryBatch(Struct, array_like=True):
-    """What one batch of one shard adds to the history: events with their evidence, dead letters, the shard's totals."""
+    """What one batch of one shard adds to the history: events with their evidence, dead letters, the shard's totals.
+
+    `removals` come before the batch's own events: those hold nothing of what was removed.
+    """
 
     events: list[FoldedEvent] = field(default_factory=list)
     dead_letters: list[DeadLetter] = field(default_factory=list)
     counts: ShardCounts | None = None
+    removals: list[Removal] = field(default_factory=list)
+    links: list[LinkedIdentifier] = field(default_factory=list)
+    exports: list[Export] = field(default_factory=list)
 
 
 class DamagedBatch(ValueError):
-    """Bytes that can't be read as a batch of history."""
+    """Bytes that can't be read as a batch."""
 
 
 _LEVEL = 1  # of zstd; higher ones gain a few percent here
-_MAX_HISTORY_BYTES = 1 << 30  # unpacked; a batch is a few megabytes, a damaged header can claim anything
+_MAX_BYTES = 1 << 30  # unpacked; a batch is a few megabytes, a damaged header can claim anything
 
 pack = msgspec.msgpack.Encoder().encode
-_changed_decoder = msgspec.msgpack.Decoder(list[ChangedProfile])
+_hot_decoder = msgspec.msgpack.Decoder(HotBatch)
 _history_decoder = msgspec.msgpack.Decoder(HistoryBatch)
+_forwarded_decoder = msgspec.msgpack.Decoder(Forwarded)
 _counts_decoder = msgspec.msgpack.Decoder(ShardCounts)
 
 
-def unpack_changed(packed: bytes) -> list[ChangedProfile]:
-    """Inverse of `pack` for the changed profiles of one batch."""
-    return _changed_decoder.decode(packed)
+def unpack_hot(packed: bytes) -> HotBatch:
+    """Inverse of `pack` for what one batch changes in the hot store."""
+    return _hot_decoder.decode(packed)
 
 
-def pack_history(batch: HistoryBatch) -> str:
-    """A history batch as text.
+def pack_text(batch: HistoryBatch | Forwarded) -> str:
+    """A batch as text.
 
     Text, because thread mode converts byte arrays going from Python to the JVM element by element. Compressed, because
     the window that collects batches copies them several times over and keeps them in checkpoints: 121 bytes an event
@@ -111,21 +207,36 @@ def pack_history(batch: HistoryBatch) -> str:
 
 
 def unpack_history(packed: bytes) -> HistoryBatch:
-    """Inverse of `pack_history`, from the text's bytes.
+    """Inverse of `pack_text`, from the text's bytes.
 
     Raises
     ------
     DamagedBatch
         When it is no such text. Never returns less than was packed.
     """
+    return _unpacked(packed, _history_decoder)
+
+
+def unpack_forwarded(packed: bytes) -> Forwarded:
+    """Inverse of `pack_text`, from the text's bytes.
+
+    Raises
+    ------
+    DamagedBatch
+        When it is no such text. Never returns less than was packed.
+    """
+    return _unpacked(packed, _forwarded_decoder)
+
+
+def _unpacked(packed: bytes, decoder: msgspec.msgpack.Decoder[T]) -> T:
     try:
         compressed = b64decode(packed, validate=True)
-        if zstandard.frame_content_size(compressed) > _MAX_HISTORY_BYTES:
+        if zstandard.frame_content_size(compressed) > _MAX_BYTES:
             raise zstandard.ZstdError
-        return _history_decoder.decode(zstandard.decompress(compressed))
+        return decoder.decode(zstandard.decompress(compressed))
     except (ValueError, zstandard.ZstdError):
         # The decoder's text can quote values, so it is not passed on.
-        msg = f"damaged batch of history ({len(packed)} bytes): restore from an earlier checkpoint"
+        msg = f"damaged batch ({len(packed)} bytes): restore from an earlier checkpoint"
         raise DamagedBatch(msg) from None
 
 

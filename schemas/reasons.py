@@ -22,6 +22,14 @@ class Reason(StrEnum):
     LATE_BEYOND_HORIZON = "late_beyond_horizon"
     USER_FLOOD = "user_flood"
     HISTORY_REFUSED = "history_refused"
+    KIND_MISSING = "kind_missing"
+    PERSON_MISSING = "person_missing"
+    CELL_UNKNOWN = "cell_unknown"
+    PING_PONG = "ping_pong"
+    SIGNAL_DRIFT = "signal_drift"
+    VALUE_OUTLIER = "value_outlier"
+    NO_CONSENT = "no_consent"
+    ERASED = "erased"
 
 
 MEANING: dict[Reason, str] = {
@@ -39,6 +47,14 @@ MEANING: dict[Reason, str] = {
     Reason.LATE_BEYOND_HORIZON: "older than the user's de-duplication horizon, so a repeat could not be told",
     Reason.USER_FLOOD: "more events of one user in one bucket of the horizon than max_events_per_bucket",
     Reason.HISTORY_REFUSED: "the profile was updated, but ClickHouse refused this row of its history",
+    Reason.KIND_MISSING: "the record does not say what kind of event it is, or names one this build does not know",
+    Reason.PERSON_MISSING: "the record does not say which person it is about",
+    Reason.CELL_UNKNOWN: "the cell is not in the cell dictionary, so nobody can say where it is",
+    Reason.PING_PONG: "a bounce between neighbouring cells, not a movement",
+    Reason.SIGNAL_DRIFT: "a jump no one can travel, seen once: indoor signal drift",
+    Reason.VALUE_OUTLIER: "a value beyond the business rules or far outside the user's own spread",
+    Reason.NO_CONSENT: "the person has not consented to any purpose the event could be used for",
+    Reason.ERASED: "from before the person's erasure: it must not bring them back",
 }
 
 

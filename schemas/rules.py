@@ -4,12 +4,30 @@ from __future__ import annotations
 
 from msgspec import Struct
 
+from schemas.dictionaries import NO_DICTIONARIES, Dictionaries
+
 
 class GroupRule(Struct, frozen=True):
-    """How one tag group is folded: half-life in whole milliseconds and whether its tags are numeric."""
+    """How one tag group is folded.
+
+    Attributes
+    ----------
+    half_life_ms
+        Half-life in whole milliseconds.
+    numeric, fact
+        Whether its tags are numeric, or facts; neither: weights.
+    purpose
+        Purpose a person must have consented to.
+    hot, history
+        Whether it goes to Redis, to ClickHouse.
+    """
 
     half_life_ms: int
     numeric: bool
+    fact: bool = False
+    purpose: str = ""
+    hot: bool = True
+    history: bool = True
 
 
 class Rules(Struct, frozen=True):
@@ -31,6 +49,12 @@ class Rules(Struct, frozen=True):
     hot_retention_ms
         A hot profile stays at least this long after its last write, whatever its weights: the version guard lives in
         it and must outlive any replay.
+    utc_offset_ms
+        Local time of the subscribers minus UTC: what "night" and "workday" mean.
+    consent_list_version
+        Oldest version of the consent lists whose decisions still count.
+    dictionaries
+        Cells, districts, apps, devices, regions, keywords.
     """
 
     groups: dict[str, GroupRule]
@@ -43,3 +67,6 @@ class Rules(Struct, frozen=True):
     dedup_max_ids: int = 4_096
     max_events_per_bucket: int = 65_536
     hot_retention_ms: int = 30 * 86_400_000
+    utc_offset_ms: int = 0
+    consent_list_version: int = 1
+    dictionaries: Dictionaries = NO_DICTIONARIES

@@ -6,6 +6,8 @@ from typing import Literal
 
 from msgspec import Struct
 
+from schemas.position import unpack_position
+
 
 class FeedInput(Struct, frozen=True):
     """One feed of a run.
@@ -18,8 +20,6 @@ class FeedInput(Struct, frozen=True):
         ``files`` or ``kafka``.
     logs
         Names that dead letters carry: the files in order, or the topic.
-    spool
-        Folder of the spooled lanes (``files``).
     bootstrap
         Brokers (``kafka``).
     """
@@ -27,13 +27,37 @@ class FeedInput(Struct, frozen=True):
     feed: str
     transport: Literal["files", "kafka"]
     logs: tuple[str, ...]
-    spool: str = ""
     bootstrap: str = ""
 
 
 class Run(Struct, frozen=True):
-    """One run: its id, its inputs (their index is the feed number of positions), and whether the input ends."""
+    """One run.
+
+    Attributes
+    ----------
+    run_id
+        Its id.
+    inputs
+        What it reads; the index is the feed number of positions. All are files, or all are topics.
+    bounded
+        Whether the input ends.
+    spool
+        Where the records of all files lie, in the order of a replay (``files``).
+    erased
+        Pseudonym -> time up to which everything of it was erased before the run began.
+    """
 
     run_id: str
     inputs: tuple[FeedInput, ...]
     bounded: bool
+    spool: str = ""
+    erased: dict[str, int] = {}
+
+
+def locate(run: Run, position: int) -> tuple[str, str, int, int]:
+    """Where a record lies, as dead letters say it: feed, log, partition (0 of a file), offset or record number."""
+    feed_number, partition, offset = unpack_position(position)
+    source = run.inputs[feed_number]
+    if source.transport == "files":
+        return source.feed, source.logs[partition], 0, offset
+    return source.feed, source.logs[0], partition, offset

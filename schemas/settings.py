@@ -21,11 +21,25 @@ from pydantic_settings import (
     YamlConfigSettingsSource,
 )
 
+from schemas.dictionaries import NO_DICTIONARIES, Dictionaries
+from schemas.pseudonym_keys import KeysError, PseudonymKeys, read_keys
 from schemas.rules import GroupRule, Rules
 from schemas.tag_group import MS_PER_DAY, TagGroup, half_life_ms
 
 SETTINGS_FILE_VARIABLE = "LIVETAGS_SETTINGS"
 EMBEDDED = "embedded"
+KEYS_FILE = "pseudonym-keys.json"
+
+# Secrets and places of this machine: what must not travel in a job graph.
+_PRIVATE = {
+    "redis_url",
+    "clickhouse_url",
+    "kafka_properties",
+    "pseudonym_keys",
+    "pseudonym_keys_file",
+    "data_dir",
+    "jars_dir",
+}
 
 
 class Settings(BaseSettings):
@@ -51,6 +65,21 @@ class Settings(BaseSettings):
     redis_key_prefix: str = Field("lt", description="first part of every Redis key, so that one Redis can hold several")
     clickhouse_database: str = Field("livetags", description="database the project creates its tables in")
 
+    # Privacy
+    pseudonym_keys: SecretStr = Field(
+        SecretStr(""),
+        description="keys of the pseudonyms as a JSON document; read on the workers, never part of a job graph",
+    )
+    pseudonym_keys_file: Path | None = Field(
+        None,
+        description="file with that document, for example a mounted secret; neither: data_dir/pseudonym-keys.json, made once",
+    )
+    consent_list_version: int = Field(
+        1,
+        ge=1,
+        description="oldest version of the consent lists whose decisions still count; raising it denies the older",
+    )
+
     # Engine
     execution_mode: Literal["thread", "process"] = Field(
         "thread", description="thread mode was measured about 1.6 times as fast; savepoints don't move between modes"
@@ -71,6 +100,11 @@ class Settings(BaseSettings):
         5_000,
         ge=1,
         description="the window for input that ends: nobody waits for a replay, and each user is written once a window",
+    )
+    replay_window_records: int = Field(
+        100_000,
+        ge=1,
+        description="the window of a replay from files: cut by record, so that a replay is the same at any speed",
     )
     history_window_ms: int = Field(
         1_000, ge=1, description="ClickHouse wants about one insert a second, not many small ones"
@@ -112,6 +146,15 @@ class Settings(BaseSettings):
     )
     kafka_properties: dict[str, SecretStr] = Field(
         default_factory=dict, description="passed to the Kafka consumer, for example security.protocol"
+    )
+
+    dictionaries_dir: Path | None = Field(
+        None,
+        description="CSV files of cells, districts, apps, devices, regions; files not there: the packaged ones; "
+        "not set: data_dir/dictionaries, if that is there",
+    )
+    utc_offset_hours: float = Field(
+        8.0, ge=-12, le=14, description="local time of the subscribers: what night and workday mean; China has one zone"
     )
 
     # Profile
@@ -208,8 +251,8 @@ class Settings(BaseSettings):
             half_life_ms(days)
         return value
 
-    def rules(self, groups: dict[str, TagGroup]) -> Rules:
-        """What `advance` needs of the settings, for these tag groups.
+    def rules(self, groups: dict[str, TagGroup], dictionaries: Dictionaries = NO_DICTIONARIES) -> Rules:
+        """What `advance` needs of the settings, for these tag groups and dictionaries.
 
         Raises
         ------
@@ -223,7 +266,12 @@ class Settings(BaseSettings):
         return Rules(
             groups={
                 name: GroupRule(
-                    half_life_ms(self.half_life_days.get(name, group.half_life_days)), group.kind == "numeric"
+                    half_life_ms(self.half_life_days.get(name, group.half_life_days)),
+                    group.kind == "numeric",
+                    group.kind == "fact",
+                    group.purpose,
+                    group.stores != "history",
+                    group.stores != "hot",
                 )
                 for name, group in groups.items()
             },
@@ -236,11 +284,40 @@ class Settings(BaseSettings):
             dedup_max_ids=self.dedup_max_ids,
             max_events_per_bucket=self.max_events_per_bucket,
             hot_retention_ms=round(self.hot_retention_days * MS_PER_DAY),
+            utc_offset_ms=round(self.utc_offset_hours * 3_600_000),
+            consent_list_version=self.consent_list_version,
+            dictionaries=dictionaries,
         )
+
+    def dictionaries_folder(self) -> Path | None:
+        """Where the dictionaries are; None: only the packaged ones."""
+        usual = self.data_dir / "dictionaries"
+        return self.dictionaries_dir or (usual if usual.is_dir() else None)
+
+    def keys(self) -> PseudonymKeys:
+        """The keys of the pseudonyms, from the document or the file.
+
+        Raises
+        ------
+        KeysError
+            When there are none, or the document is not one.
+        """
+        document = self.pseudonym_keys.get_secret_value()
+        if not document:
+            file = self.pseudonym_keys_file or self.data_dir / KEYS_FILE
+            try:
+                document = file.read_text()
+            except OSError as error:
+                msg = (
+                    f"no pseudonym keys: {file} can't be read ({error.strerror}); set LIVETAGS_PSEUDONYM_KEYS or "
+                    "LIVETAGS_PSEUDONYM_KEYS_FILE, or make the file with `livetags keys new`"
+                )
+                raise KeysError(msg) from None
+        return read_keys(document)
 
     def public(self) -> str:
         """Everything but the secrets and this machine's own folder, as JSON: what may travel in a job graph."""
-        return self.model_dump_json(exclude={"redis_url", "clickhouse_url", "kafka_properties", "data_dir", "jars_dir"})
+        return self.model_dump_json(exclude=_PRIVATE)
 
     @classmethod
     def on_worker(cls, public: str) -> Self:
@@ -253,6 +330,7 @@ class Settings(BaseSettings):
         for name in ("redis_url", "clickhouse_url"):
             values[name] = masked_url(getattr(self, name).get_secret_value())
         values["kafka_properties"] = dict.fromkeys(self.kafka_properties, "***")
+        values["pseudonym_keys"] = "***" if self.pseudonym_keys.get_secret_value() else ""
         return values
 
 

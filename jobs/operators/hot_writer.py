@@ -5,7 +5,7 @@ from __future__ import annotations
 from pyflink.datastream import MapFunction, RuntimeContext
 
 from schemas import state
-from schemas.outputs import unpack_changed
+from schemas.outputs import unpack_hot
 from schemas.settings import Settings
 from sinks.redis_hot import RedisHotSink
 from udfs.profile.snapshot import snapshot
@@ -13,7 +13,7 @@ from udfs.tags import GROUPS
 
 
 class HotWriter(MapFunction):  # type: ignore[misc]
-    """Input: packed changed profiles. Output: profiles refused because the stored ones are newer.
+    """Input: packed hot batches. Output: profiles refused because the stored ones are newer.
 
     The snapshot is taken here and not in the profile operator, where it would hold back the folding of the next batch.
     """
@@ -37,8 +37,13 @@ class HotWriter(MapFunction):  # type: ignore[misc]
         self._refused = metrics.counter("hot_refused")
 
     def map(self, value: bytes) -> int:
-        """Write one batch."""
-        profiles = [snapshot(user, state.decode(blob), self._rules) for user, blob in unpack_changed(value)]
+        """Write one batch: what must go goes first, so that nobody sees both."""
+        batch = unpack_hot(value)
+        if batch.removals:
+            self._sink.remove(batch.removals)
+        if batch.links:
+            self._sink.link(batch.links)
+        profiles = [snapshot(user, state.decode(blob), self._rules) for user, blob in batch.changed]
         written, refused = self._sink.write_batch(profiles)
         self._written.inc(written)
         self._refused.inc(refused)

@@ -15,7 +15,8 @@ from schemas.reasons import Rejected
 from schemas.settings import Settings
 from schemas.state import Profile
 from sources import FEEDS
-from udfs.profile.advance import DUPLICATE, Folded, Refused, advance
+from udfs.profile.advance import advance
+from udfs.profile.output import DUPLICATE, Folded, Refused
 from udfs.profile.snapshot import snapshot
 from udfs.tags import GROUPS
 

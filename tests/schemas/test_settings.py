@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from pydantic import ValidationError
 
-from schemas.settings import Settings, masked_url
-from schemas.tag_group import half_life_ms
+from schemas.dictionaries import Dictionaries
+from schemas.pseudonym_keys import KeysError, new_keys, rotated
+from schemas.settings import KEYS_FILE, Settings, masked_url
+from schemas.tag_group import Stores, TagGroup, half_life_ms
 from udfs.tags import GROUPS
 
 PASSWORD = "s3cr3t-w0rd"
@@ -113,9 +116,38 @@ def test_rules_take_the_groups_half_lives_unless_told_otherwise() -> None:
     assert rules.future_tolerance_ms == 90_000
 
 
+def test_rules_take_what_the_groups_declare_and_the_settings_of_privacy_and_place() -> None:
+    dictionaries = Dictionaries(version="v")
+    rules = Settings(utc_offset_hours=5.5, consent_list_version=3).rules(GROUPS, dictionaries)
+    for name, group in GROUPS.items():
+        rule = rules.groups[name]
+        assert (rule.numeric, rule.fact, rule.purpose) == (group.kind == "numeric", group.kind == "fact", group.purpose)
+        assert (rule.hot, rule.history) == (group.stores != "history", group.stores != "hot")
+    assert (rules.utc_offset_ms, rules.consent_list_version) == (19_800_000, 3)
+    assert rules.dictionaries is dictionaries
+
+
+@pytest.mark.parametrize(
+    ("stores", "hot", "history"), [("both", True, True), ("hot", True, False), ("history", False, True)]
+)
+def test_a_group_goes_to_the_stores_it_names(stores: Stores, hot: bool, history: bool) -> None:
+    group = TagGroup("g", "weight", "uses", 1.0, "Meaning.", stores=stores)
+    rule = Settings().rules({"g": group}).groups["g"]
+    assert (rule.hot, rule.history) == (hot, history)
+
+
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("parallelism", 0), ("shards", 40_000), ("window_ms", 0), ("execution_mode", "fiber"), ("weight_floor", 0)],
+    [
+        ("parallelism", 0),
+        ("shards", 40_000),
+        ("window_ms", 0),
+        ("execution_mode", "fiber"),
+        ("weight_floor", 0),
+        ("replay_window_records", 0),
+        ("utc_offset_hours", 15),
+        ("consent_list_version", 0),
+    ],
 )
 def test_values_out_of_their_range_are_refused_with_the_settings_name(name: str, value: object) -> None:
     with pytest.raises(ValidationError, match=name):
@@ -173,19 +205,98 @@ def test_a_worker_gets_the_settings_as_submitted_and_the_secrets_from_its_own_en
     monkeypatch.setenv("LIVETAGS_REDIS_URL", "redis://worker.example")
     worker = Settings.on_worker(submitted.public())
     assert worker.redis_url.get_secret_value() == "redis://worker.example"
-    own = {"redis_url", "clickhouse_url", "kafka_properties", "data_dir", "jars_dir"}
+    own = {
+        "redis_url",
+        "clickhouse_url",
+        "kafka_properties",
+        "pseudonym_keys",
+        "pseudonym_keys_file",
+        "data_dir",
+        "jars_dir",
+    }
     assert worker.model_dump(exclude=own) == submitted.model_dump(exclude=own)
     assert worker.public() == submitted.public()
 
 
 def test_what_travels_holds_every_setting_but_the_secrets() -> None:
     travelling = set(json.loads(Settings().public()))
-    assert {"redis_url", "clickhouse_url", "kafka_properties"}.isdisjoint(travelling)
+    private = {"redis_url", "clickhouse_url", "kafka_properties", "pseudonym_keys", "pseudonym_keys_file"}
+    assert private.isdisjoint(travelling)
+    assert travelling == Settings.model_fields.keys() - private - {"data_dir", "jars_dir"}
     assert {"window_ms", "half_life_days", "max_record_bytes", "weight_floor"} <= travelling
 
 
 def test_this_machines_own_paths_do_not_travel() -> None:
-    assert "/home/somebody" not in Settings(data_dir="/home/somebody/livetags").public()
+    here = "/home/somebody"
+    settings = Settings(data_dir=f"{here}/livetags", jars_dir=f"{here}/jars", pseudonym_keys_file=f"{here}/keys.json")
+    assert here not in settings.public()
+
+
+def test_no_pseudonym_key_shows_anywhere(tmp_path: Path) -> None:
+    keys = rotated(new_keys())
+    secrets = [*keys.keys.values(), keys.person_key]
+    assert len(secrets) == 3
+    file = tmp_path / "keys.json"
+    file.write_text(keys.to_json())
+    for settings in (Settings(pseudonym_keys=keys.to_json()), Settings(pseudonym_keys_file=file)):
+        assert settings.keys() == keys
+        shown = [
+            repr(settings),
+            str(settings),
+            settings.model_dump_json(),
+            settings.public(),
+            str(settings.masked()),
+            json.dumps(settings.masked()),
+            repr(settings.keys()),
+            str(settings.keys()),
+        ]
+        for text in shown:
+            assert not [secret for secret in secrets if secret in text]
+    assert Settings(pseudonym_keys=keys.to_json()).masked()["pseudonym_keys"] == "***"
+    assert Settings().masked()["pseudonym_keys"] == ""
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda document: document[:-2],
+        lambda document: document.replace('"person_key"', '"person_keys"'),
+        lambda document: document.replace('"active": "k1"', '"active": "k9"'),
+        lambda document: json.dumps({**json.loads(document), "previous": "k9"}),
+        lambda document: json.dumps({**json.loads(document), "keys": {"k1": json.loads(document)["person_key"][:-2]}}),
+        lambda document: json.dumps({**json.loads(document), "person_key": "x" + json.loads(document)["person_key"]}),
+        lambda document: "[]",
+    ],
+    ids=["cut", "unknown field", "unknown active", "unknown previous", "short", "not hex", "no object"],
+)
+def test_unusable_keys_are_refused_and_the_error_shows_none(spoil: Callable[[str], str]) -> None:
+    keys = new_keys()
+    with pytest.raises(KeysError) as error:
+        Settings(pseudonym_keys=spoil(keys.to_json())).keys()
+    told = f"{error.value!r} {error.value.__cause__!r}"
+    for secret in (keys.keys["k1"], keys.person_key):
+        assert secret not in told
+        assert secret[:-2] not in told
+
+
+def test_keys_that_are_nowhere_are_an_error_that_says_how_to_give_them(tmp_path: Path) -> None:
+    with pytest.raises(KeysError, match="LIVETAGS_PSEUDONYM_KEYS"):
+        Settings(data_dir=tmp_path).keys()
+
+
+def test_keys_come_from_the_document_before_the_file_before_the_data_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    document, named, made = new_keys(), new_keys(), new_keys()
+    file = tmp_path / "named.json"
+    file.write_text(named.to_json())
+    (tmp_path / KEYS_FILE).write_text(made.to_json())
+    assert Settings(data_dir=tmp_path).keys() == made
+    assert Settings(data_dir=tmp_path, pseudonym_keys_file=file).keys() == named
+    monkeypatch.setenv("LIVETAGS_PSEUDONYM_KEYS", document.to_json())
+    assert Settings(data_dir=tmp_path, pseudonym_keys_file=file).keys() == document
+    # a worker has its own
+    assert Settings.on_worker(Settings(pseudonym_keys=made.to_json()).public()).keys() == document
 
 
 @pytest.mark.parametrize("name", list(Settings.model_fields))

@@ -1,6 +1,6 @@
 """The encoded state: it comes back as it was, or `StateError`; never another error, never an empty profile.
 
-The golden blob of version 1 is written once and kept for ever (an upgrade must still read it)::
+The golden blob of each version is written once and kept for ever (an upgrade must still read it); the newest with::
 
     WRITE_GOLDEN=1 python -m pytest tests/schemas/test_state.py -k golden
 """
@@ -8,6 +8,7 @@ The golden blob of version 1 is written once and kept for ever (an upgrade must 
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from copy import deepcopy
 from pathlib import Path
 
@@ -16,19 +17,46 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from schemas import state
+from schemas.cleaning_memory import CleaningMemory, Counter, Place, Spread
 from schemas.events import Event, Purchase
+from schemas.person_memory import (
+    BaseMemory,
+    BehaviourMemory,
+    ConsumptionMemory,
+    FraudMemory,
+    LifecycleMemory,
+    PersonMemory,
+    SocialMemory,
+    TerminalMemory,
+)
 from schemas.rules import GroupRule, Rules
-from schemas.state import SCHEMA_VERSION, GroupState, Profile, StateError, decode, encode, pack_ids, unpack_ids
+from schemas.state import (
+    SCHEMA_VERSION,
+    GroupState,
+    Profile,
+    StateError,
+    decode,
+    encode,
+    pack_ids,
+    short_id,
+    unpack_ids,
+)
 from udfs.profile.advance import advance
+from udfs.profile.output import DUPLICATE
 from udfs.tags import GROUPS
 
-GOLDEN_V1 = Path(__file__).parents[1] / "golden" / "state_v1.bin"
+GOLDEN = Path(__file__).parents[1] / "golden"
+GOLDEN_V1 = GOLDEN / "state_v1.bin"
+GOLDEN_V2 = GOLDEN / "state_v2.bin"
 WRITE_GOLDEN = "WRITE_GOLDEN"
 
 DAY_MS = 86_400_000
 T0_MS = 1_767_225_600_000  # 2026-01-01 UTC
 RULES = Rules(
-    {name: GroupRule(group.half_life_ms, group.kind == "numeric") for name, group in GROUPS.items()},
+    {
+        name: GroupRule(group.half_life_ms, group.kind == "numeric", group.kind == "fact", group.purpose)
+        for name, group in GROUPS.items()
+    },
     max_tags_per_group=3,
     dedup_buckets=10**6,
 )
@@ -56,8 +84,8 @@ def profile_of(log: list[Event]) -> Profile:
     return profile
 
 
-def golden_profile() -> Profile:
-    """The profile in the golden blob, every number of it named here."""
+def golden_profile_v1() -> Profile:
+    """The profile in the golden blob of version 1, every number of it named here, as it is after the upgrade."""
     return Profile(
         generation=2,
         n=5,
@@ -71,24 +99,135 @@ def golden_profile() -> Profile:
             ),
         },
         dedup_floor=490_850,
-        seen={490_896: pack_ids({1}), 490_920: pack_ids({2**64 - 1})},
+        seen={490_896: pack_ids({1}), 490_920: pack_ids({2**40 - 1})},  # 1 and 2**64 - 1, of which 40 bits are kept
         last_write_ms=1_767_312_000_123,
+        consents={},
+        memory=None,
+        links=[],
+        cleaning=None,
+        erased_ms=0,
     )
 
 
+def golden_profile() -> Profile:
+    """The profile in the golden blob of the newest version: every field of it used, every number named here."""
+    older = golden_profile_v1()
+    return Profile(
+        generation=older.generation,
+        n=older.n,
+        first_event_ms=older.first_event_ms,
+        last_event_ms=older.last_event_ms,
+        due_ms=older.due_ms,
+        groups=older.groups,
+        dedup_floor=older.dedup_floor,
+        seen={490_896: pack_ids({1}), 490_920: pack_ids({2**40 - 1, 7, 2**39})},
+        last_write_ms=older.last_write_ms,
+        consents={"necessary": (1_767_225_600_001, 1, 3), "profiling": (1_767_225_600_002, 0, 4)},
+        memory=PersonMemory(
+            base=BaseMemory(1_600_000_000_000, 0b10110),
+            behaviour=BehaviourMemory(
+                time_ms=1_767_312_000_001,
+                district="d1",
+                kind=3,
+                visited=True,
+                since_ms=1_767_311_000_000,
+                home="d2",
+                home_minutes=4_000,
+                home_day=20_400,
+                home_seen_day=20_450,
+                work="d4",
+                work_minutes=900,
+                commute_day=20_449,
+                province="p1",
+                province_days=40,
+                province_day=20_448,
+                travel_day=20_447,
+            ),
+            consumption=ConsumptionMemory(1_767_000_000_000, 1_767_100_000_000, 2.5, 88.5),
+            social=SocialMemory(1_363, bytes(range(16)), bytes(range(16, 32)), 1.5, 2.5, 20_446),
+            terminal=TerminalMemory(54_321, 1_700_000_000_000, 0b101),
+            lifecycle=LifecycleMemory(1_700_000_000_001, 1_767_312_000_002, 10.5, 20.5, 20_445, 2),
+            fraud=FraudMemory(1_767_312_000_003, "d3"),
+        ),
+        links=[(1_767_225_600_003, "p.one"), (1_767_225_600_004, "p.two")],
+        cleaning=CleaningMemory(
+            place=Place("cell-1", 1_767_312_000_004, {"cell-2": 1_767_311_990_000}, 1_767_311_980_000, "cell-3"),
+            counter=Counter(5_000, 1_767_312_000_005, (4_000, 1_767_311_000_000)),
+            usage=Spread(10, 1.25, 0.5, 1),
+            call=Spread(11, 2.25, 0.25, 2),
+            bill=Spread(12, 3.25, 0.125, 3),
+            recharge=Spread(13, 4.25, 0.75, 4),
+        ),
+        erased_ms=1_767_225_599_000,
+    )
+
+
+def body_of(blob: bytes) -> bytes:
+    """The MessagePack in a blob of the newest version."""
+    return state._decompress(memoryview(blob)[1:])
+
+
+def blob_of(body: bytes) -> bytes:
+    """The blob of the newest version with this MessagePack in it."""
+    return bytes([SCHEMA_VERSION]) + state._compress(body)
+
+
+def v1_blob_of(profile: Profile) -> bytes:
+    """A blob of version 1: nine fields, ids of 64 bits, not compressed."""
+    fields = state.msgspec.msgpack.decode(body_of(encode(profile)))[:9]
+    fields[7] = {
+        bucket: b"".join(each.to_bytes(8, "little") for each in unpack_ids(ids)) for bucket, ids in fields[7].items()
+    }
+    return b"\x01" + state.msgspec.msgpack.encode(fields)
+
+
 def test_the_golden_blob_of_version_1_decodes_to_its_stated_values() -> None:
-    if os.environ.get(WRITE_GOLDEN):
-        GOLDEN_V1.write_bytes(encode(golden_profile()))
     blob = GOLDEN_V1.read_bytes()
     assert blob[0] == 1
+    assert decode(blob) == golden_profile_v1()
+
+
+def test_an_upgraded_profile_is_written_in_the_newest_version() -> None:
+    upgraded = decode(GOLDEN_V1.read_bytes())
+    blob = encode(upgraded)
+    assert blob[0] == SCHEMA_VERSION
+    assert decode(blob) == golden_profile_v1()
+
+
+def test_an_upgraded_profile_remembers_the_events_it_has_seen() -> None:
+    profile = decode(GOLDEN_V1.read_bytes())
+    repeat = Purchase("u", 2**64 - 1, 490_920 * 3_600_000, "tea", 1.0, 1.0)
+    assert advance(profile, repeat, RULES, T0_MS + 2 * DAY_MS)[1] is DUPLICATE
+
+
+def test_the_golden_blob_of_version_2_decodes_to_its_stated_values() -> None:
+    if os.environ.get(WRITE_GOLDEN):
+        GOLDEN_V2.write_bytes(encode(golden_profile()))
+    blob = GOLDEN_V2.read_bytes()
+    assert blob[0] == 2
     assert decode(blob) == golden_profile()
+
+
+def test_the_golden_blob_uses_every_field() -> None:
+    """So that a change of any part's shape shows."""
+
+    def used(part: object, path: str) -> None:
+        for name in part.__struct_fields__:  # type: ignore[attr-defined]
+            value = getattr(part, name)
+            assert value, f"{path}.{name} is not used"
+            if hasattr(value, "__struct_fields__"):
+                used(value, f"{path}.{name}")
+
+    used(golden_profile(), "profile")
 
 
 def test_encoding_writes_the_newest_version_first_and_names_no_fields() -> None:
     blob = encode(golden_profile())
     assert blob[0] == SCHEMA_VERSION
-    assert blob == GOLDEN_V1.read_bytes()
-    assert b"half_life" not in blob
+    # compressed bytes may differ between versions of the library, what is in them may not
+    assert body_of(blob) == body_of(GOLDEN_V2.read_bytes())
+    assert b"half_life" not in body_of(blob)
+    assert len(blob) < len(body_of(blob))
 
 
 @quick
@@ -114,15 +253,21 @@ def test_folding_on_after_a_round_trip_is_folding_on(log: list[Event], data: st.
     assert (resumed.n, resumed.due_ms, resumed.dedup_floor) == (whole.n, whole.due_ms, whole.dedup_floor)
 
 
-@given(st.sets(st.integers(0, 2**64 - 1), max_size=50))
-def test_ids_are_packed_into_eight_bytes_each(ids: set[int]) -> None:
+@given(st.sets(st.integers(0, 2**40 - 1), max_size=50))
+def test_ids_are_packed_into_five_bytes_each(ids: set[int]) -> None:
     packed = pack_ids(ids)
-    assert len(packed) == 8 * len(ids)
+    assert len(packed) == 5 * len(ids)
     assert unpack_ids(packed) == ids
 
 
-def test_ids_are_packed_little_endian() -> None:
-    assert pack_ids({1}) == b"\x01\0\0\0\0\0\0\0"
+@given(st.integers(0, 2**64 - 1))
+def test_what_is_remembered_of_an_id_is_its_low_40_bits(event_id: int) -> None:
+    assert short_id(event_id) == event_id % 2**40
+
+
+def test_ids_are_packed_little_endian_and_in_order() -> None:
+    assert pack_ids({1}) == b"\x01\0\0\0\0"
+    assert pack_ids({2**39, 2, 1}) == b"\x01\0\0\0\0" + b"\x02\0\0\0\0" + b"\0\0\0\0\x80"
 
 
 def test_an_empty_blob_is_an_error_not_an_empty_profile() -> None:
@@ -130,7 +275,7 @@ def test_an_empty_blob_is_an_error_not_an_empty_profile() -> None:
         decode(b"")
 
 
-@pytest.mark.parametrize("version", [0, 2, 9, 255])
+@pytest.mark.parametrize("version", [0, 3, 9, 255])
 def test_an_unknown_version_is_an_error_that_names_it_and_those_known(version: int) -> None:
     with pytest.raises(StateError, match=rf"version {version}, this build reads versions up to {SCHEMA_VERSION}"):
         decode(bytes([version]) + encode(golden_profile())[1:])
@@ -148,15 +293,28 @@ def test_trailing_bytes_are_an_error() -> None:
         decode(encode(golden_profile()) + b"\0")
 
 
-def test_the_error_of_a_damaged_blob_shows_nothing_of_it() -> None:
-    blob = encode(Profile(groups={"spend": GroupState(1, 2, {"secret-tag": [1.0, 2.0]})}))
+@pytest.mark.parametrize("version", [1, SCHEMA_VERSION])
+def test_the_error_of_a_damaged_blob_shows_nothing_of_it(version: int) -> None:
+    profile = Profile(groups={"spend": GroupState(1, 2, {"secret-tag": [1.0, 2.0]})})
+    body = (body_of(encode(profile)) if version == SCHEMA_VERSION else v1_blob_of(profile)[1:]).replace(
+        b"\xcb?\xf0",
+        b"\xa2no",  # a text where the first number of the cell was
+    )
     with pytest.raises(StateError) as error:
-        decode(blob.replace(b"\xcb?\xf0", b"\xa2no"))  # a text where the first number of the cell was
+        decode(blob_of(body) if version == SCHEMA_VERSION else b"\x01" + body)
     assert "secret" not in f"{error.value!r} {error.value.__cause__!r}"
     assert error.value.__suppress_context__
 
 
-BODY = b"\x01\x99" + b"\0" * 5  # version 1; nine fields, the first five zero
+BODY = b"\x9e" + b"\0" * 5  # version 2; fourteen fields, the first five zero
+REST = b"\0\x80\xc0\x90\xc0\0"  # what follows `seen`
+BODY_V1 = b"\x01\x99" + b"\0" * 5  # version 1; nine fields, the first five zero
+
+
+def test_the_least_body_is_a_profile() -> None:
+    """What the tests of damage damage."""
+    assert decode(blob_of(BODY + b"\x80\0\x80" + REST)) == Profile()
+    assert decode(BODY_V1 + b"\x80\0\x80\0") == Profile()
 
 
 @quick
@@ -164,49 +322,81 @@ BODY = b"\x01\x99" + b"\0" * 5  # version 1; nine fields, the first five zero
 @example(b"\xc1")
 @example(b"\xdd\xff\xff\xff\xff")
 @example(b"\x99" + b"\0" * 5 + b"\xdf\xff\xff\xff\xff\0")
+@example(b"\x99" + b"\0" * 9)
+@example(b"\x99" + b"\0" * 5 + b"\x80\0\x81\0\xc4\x03abc\0")
 def test_garbage_of_a_known_version_is_an_error(garbage: bytes) -> None:
-    try:
-        profile = decode(b"\x01" + garbage)
-    except StateError:
-        return
-    # what decodes is an array of fields, whatever they are: at least not made of nothing
-    assert garbage[0] >> 4 == 9 or garbage[0] in (0xDC, 0xDD)
-    assert isinstance(profile, Profile)
+    for blob in (b"\x01" + garbage, blob_of(garbage)):
+        try:
+            profile = decode(blob)
+        except StateError:
+            continue
+        # what decodes is an array of fields, whatever they are: at least not made of nothing
+        assert garbage[0] >> 4 == 9 or garbage[0] in (0xDC, 0xDD)
+        assert isinstance(profile, Profile)
+
+
+@quick
+@given(st.binary(max_size=200))
+@example(b"\x28\xb5\x2f\xfd\xc0\x00" + (2**40).to_bytes(8, "little"))  # claims a terabyte
+def test_garbage_that_is_not_compressed_is_an_error(garbage: bytes) -> None:
+    with pytest.raises(StateError):
+        decode(bytes([SCHEMA_VERSION]) + garbage)
 
 
 @quick
 @given(st.data())
 def test_damaging_bytes_gives_a_profile_or_an_error_but_nothing_else(data: st.DataObject) -> None:
+    body = bytearray(body_of(encode(golden_profile())))
+    old = bytearray(v1_blob_of(golden_profile_v1()))
+    for damaged in (body, old):
+        for _ in range(data.draw(st.integers(1, 4))):
+            damaged[data.draw(st.integers(1, len(damaged) - 1))] = data.draw(st.integers(0, 255))
+    for blob in (blob_of(bytes(body)), bytes(old)):
+        with suppress(StateError):
+            decode(blob)
+
+
+@quick
+@given(st.data())
+def test_a_damaged_byte_of_a_blob_is_an_error_never_another_profile(data: st.DataObject) -> None:
     blob = bytearray(encode(golden_profile()))
-    for _ in range(data.draw(st.integers(1, 4))):
-        blob[data.draw(st.integers(1, len(blob) - 1))] = data.draw(st.integers(0, 255))
-    try:
+    place = data.draw(st.integers(1, len(blob) - 1))
+    blob[place] ^= data.draw(st.integers(1, 255))
+    with pytest.raises(StateError):
         decode(bytes(blob))
-    except StateError:
-        return
 
 
 def test_text_that_is_not_utf_8_is_an_error() -> None:
-    with pytest.raises(StateError):
-        decode(BODY + b"\x81\xa2\xff\xff")
+    for blob in (blob_of(BODY + b"\x81\xa2\xff\xff"), BODY_V1 + b"\x81\xa2\xff\xff"):
+        with pytest.raises(StateError):
+            decode(blob)
 
 
 def test_nesting_without_end_is_an_error() -> None:
-    with pytest.raises(StateError):
-        decode(BODY + b"\x80\0\x81\0" + b"\x91" * 100_000)
+    for blob in (blob_of(BODY + b"\x80\0\x81\0" + b"\x91" * 100_000), BODY_V1 + b"\x80\0\x81\0" + b"\x91" * 100_000):
+        with pytest.raises(StateError):
+            decode(blob)
 
 
 @pytest.mark.parametrize("fields", range(9))
-def test_missing_fields_are_an_error_not_an_emptier_profile(fields: int) -> None:
+def test_missing_fields_of_version_1_are_an_error_not_an_emptier_profile(fields: int) -> None:
     body = (b"\0" * 5 + b"\x80\0\x80\0")[:fields]
     with pytest.raises(StateError):
         decode(bytes([1, 0x90 + fields]) + body)
 
 
+@pytest.mark.parametrize("fields", range(14))
+def test_missing_fields_are_an_error_not_an_emptier_profile(fields: int) -> None:
+    body = (b"\0" * 5 + b"\x80\0\x80" + REST)[:fields]
+    with pytest.raises(StateError):
+        decode(blob_of(bytes([0x90 + fields]) + body))
+
+
 @pytest.mark.parametrize("ids", [b"\x05", b"\xc4\x03abc", b"\xa1a", b"\xc0"], ids=["int", "3 bytes", "text", "nil"])
 def test_buckets_that_are_no_packed_ids_are_an_error(ids: bytes) -> None:
-    with pytest.raises(StateError):
-        decode(BODY + b"\x80\0\x81\0" + ids + b"\0")
+    for blob in (blob_of(BODY + b"\x80\0\x81\0" + ids + REST), BODY_V1 + b"\x80\0\x81\0" + ids + b"\0"):
+        with pytest.raises(StateError):
+            decode(blob)
 
 
 def test_a_cell_without_numbers_is_an_error() -> None:
@@ -215,9 +405,9 @@ def test_a_cell_without_numbers_is_an_error() -> None:
 
 
 def test_upgrades_run_step_by_step_up_to_the_newest(monkeypatch: pytest.MonkeyPatch) -> None:
-    fields = state.msgspec.msgpack.decode(encode(golden_profile())[1:])
-    monkeypatch.setattr(state, "_UPGRADES", {0: lambda old: [*old, 42]})
+    fields = state.msgspec.msgpack.decode(v1_blob_of(golden_profile_v1())[1:])
+    monkeypatch.setitem(state._UPGRADES, 0, lambda old: [*old, 42])
     profile = decode(b"\0" + state.msgspec.msgpack.encode(fields[:-1]))
-    expected = golden_profile()
+    expected = golden_profile_v1()
     expected.last_write_ms = 42
     assert profile == expected

@@ -42,6 +42,20 @@ def add(group: GroupState, rule: GroupRule, tag: str, value: float, event_time_m
     return cell
 
 
+def replace(group: GroupState, tag: str, value: float, event_time_ms: int) -> float:
+    """Fold one piece of evidence into a group of facts, which keeps the newest alone; returns the scaled weight.
+
+    Newest by event time, of two at the same instant the later name: whatever the order of arrival, the same one stays.
+    """
+    for known, cell in group.cells.items():
+        if (cell[-1], known) > (event_time_ms, tag):
+            return cell[0]
+    group.landmark, rest_ms = divmod(event_time_ms, group.half_life_ms)
+    scaled = value * exp2(rest_ms / group.half_life_ms)
+    group.cells = {tag: [scaled, float(event_time_ms)]}
+    return scaled
+
+
 def shift_to(group: GroupState, numeric: bool, landmark: int) -> None:
     """Move the group's landmark to a later one; exact, one pass over the cells."""
     half_lives = landmark - group.landmark

@@ -10,7 +10,7 @@ from __future__ import annotations
 from enum import IntEnum
 
 from schemas.rules import Rules
-from schemas.state import Profile, unpack_ids
+from schemas.state import ID_BYTES, Profile, short_id, unpack_ids
 
 
 class Seen(IntEnum):
@@ -38,6 +38,7 @@ def admit(profile: Profile, event_id: int, event_time_ms: int, rules: Rules) -> 
         _forget(profile, bucket, rules)
     elif isinstance(ids, bytes):
         ids = seen[bucket] = unpack_ids(ids)
+    event_id = short_id(event_id)
     if event_id in ids:
         return _REPEAT
     if len(ids) >= rules.max_events_per_bucket:
@@ -54,14 +55,14 @@ def _forget(profile: Profile, opened: int, rules: Rules) -> None:
         return
     newest = max(seen)
     floor = max(profile.dedup_floor, newest - rules.dedup_buckets + 1)
-    # packed ids are 8 bytes each, so this is no less than the ids held, and cheap
+    # packed ids are several bytes each, so this is no less than the ids held, and cheap
     if sum(map(len, seen.values())) > rules.dedup_max_ids:
-        held = sum([len(ids) if isinstance(ids, set) else len(ids) >> 3 for ids in seen.values()])
+        held = sum([len(ids) if isinstance(ids, set) else len(ids) // ID_BYTES for ids in seen.values()])
         for bucket in sorted(seen):
             if bucket == newest or held <= rules.dedup_max_ids:
                 break
             ids = seen[bucket]
-            held -= len(ids) if isinstance(ids, set) else len(ids) >> 3
+            held -= len(ids) if isinstance(ids, set) else len(ids) // ID_BYTES
             floor = max(floor, bucket + 1)
     profile.dedup_floor = floor
     # the opened bucket stays even below a new floor: an event is about to be remembered in it

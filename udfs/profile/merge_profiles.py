@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from schemas.rules import Rules
 from schemas.state import GroupState, Profile, unpack_ids
+from udfs.privacy.consent import newest
 from udfs.profile import cells, weighted_welford
 from udfs.profile.expiry import due_ms_of
+from udfs.profile.merge_memory import merge_memory
 
 
 def merge(profile: Profile, more: Profile, rules: Rules) -> Profile:
@@ -25,6 +27,10 @@ def merge(profile: Profile, more: Profile, rules: Rules) -> Profile:
         landmark = max(mine.landmark, other.landmark)
         cells.shift_to(mine, rule.numeric, landmark)
         cells.shift_to(other, rule.numeric, landmark)
+        if rule.fact:
+            tag, cell = max([*mine.cells.items(), *other.cells.items()], key=lambda item: (item[1][-1], item[0]))
+            mine.cells = {tag: cell}
+            continue
         for tag, cell in other.cells.items():
             mine.cells[tag] = _merged(mine.cells.get(tag), cell, rule.numeric)
         if other.other is not None:
@@ -43,6 +49,10 @@ def merge(profile: Profile, more: Profile, rules: Rules) -> Profile:
     # one side has forgotten what happened below the floor, so what the other remembers of it is not complete
     for bucket in [b for b in profile.seen if b < profile.dedup_floor]:
         del profile.seen[bucket]
+    profile.consents = newest(profile.consents, more.consents)
+    if more.memory is not None:
+        profile.memory = merge_memory(profile.memory, more.memory) if profile.memory is not None else more.memory
+    profile.erased_ms = max(profile.erased_ms, more.erased_ms)
     profile.generation = max(profile.generation, more.generation)
     profile.n += more.n
     return profile

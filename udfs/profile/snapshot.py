@@ -26,7 +26,10 @@ def snapshot(user: str, profile: Profile, rules: Rules) -> HotProfile:
     other: dict[str, float] = {}
     last: dict[str, int] = {}
     for name, group in profile.groups.items():
-        numeric = rules.groups[name].numeric
+        rule = rules.groups[name]
+        if not rule.hot:
+            continue
+        numeric = rule.numeric
         factor = weight_at(1.0, as_of_ms, group.half_life_ms, group.landmark)
         for tag, cell in group.cells.items():
             weight = cell[0] * factor
@@ -41,4 +44,13 @@ def snapshot(user: str, profile: Profile, rules: Rules) -> HotProfile:
         if group.other is not None:
             other[name] = group.other[0] * factor
     expires_at_ms = max(profile.due_ms, profile.last_write_ms + rules.hot_retention_ms)
-    return HotProfile(user, version_of(profile.generation, profile.n), as_of_ms, expires_at_ms, weights, other, last)
+    return HotProfile(
+        user,
+        version_of(profile.generation, profile.n),
+        as_of_ms,
+        expires_at_ms,
+        weights,
+        other,
+        last,
+        profile.erased_ms,
+    )

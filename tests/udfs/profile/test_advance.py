@@ -12,13 +12,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from schemas import state
-from schemas.events import AppUse, Event, Purchase
+from schemas.events import AppUse, Consent, Event, Link, Purchase, RightsRequest
+from schemas.outputs import Evidence
+from schemas.person_memory import PersonMemory
 from schemas.reasons import Reason
 from schemas.rules import GroupRule, Rules
 from schemas.state import GroupState, Profile
-from udfs.profile.advance import DUPLICATE, Folded, Refused, advance
+from udfs.profile.advance import advance
 from udfs.profile.decay import expires_at_ms, weight_at
-from udfs.tags import GROUPS, evidence_of
+from udfs.profile.output import DUPLICATE, Folded, Refused
+from udfs.tags import GROUPS, evidence_of, families_of
 
 MINUTE_MS = 60_000
 HOUR_MS = 3_600_000
@@ -31,7 +34,7 @@ quick = settings(max_examples=60, deadline=None)
 
 
 def rules_of(half_life_ms: int, **limits: int) -> Rules:
-    groups = {name: GroupRule(half_life_ms, group.kind == "numeric") for name, group in GROUPS.items()}
+    groups = {name: GroupRule(half_life_ms, group.kind == "numeric", group.kind == "fact", group.purpose) for name, group in GROUPS.items()}
     wide = {"dedup_buckets": EVERYTHING, "dedup_max_ids": EVERYTHING, "max_tags_per_group": EVERYTHING}
     return Rules(groups, **{**wide, **limits})
 
@@ -64,11 +67,21 @@ logs = st.lists(purchases | app_uses, min_size=1, max_size=25).map(numbered)
 
 
 def folded(events: Iterable[Event], rules: Rules = WEEK) -> Profile:
-    profile = Profile()
+    profile = consenting()
     for event in events:
         profile, output, _ = advance(profile, event, rules, NOW_MS)
         assert output.__class__ is Folded
     return profile
+
+
+def consenting() -> Profile:
+    """A profile of someone who has consented to what the events of this file are used for."""
+    return Profile(consents={"necessary": (1, 1, 1), "profiling": (1, 1, 1)})
+
+
+def evidence_in(event: Event) -> tuple[Evidence, ...]:
+    """All evidence of an event of these kinds; none of their families remembers anything."""
+    return evidence_of(event, families_of(event), PersonMemory(), WEEK)
 
 
 def weights(profile: Profile, at_ms: int) -> dict[str, float]:
@@ -96,7 +109,7 @@ def assert_same_group(mine: GroupState, theirs: GroupState, numeric: bool, large
 
 
 def largest_value(events: Iterable[Event]) -> float:
-    return max(abs(value) for event in events for _, _, value in evidence_of(event))
+    return max(abs(value) for event in events for _, _, value in evidence_in(event))
 
 
 @quick
@@ -122,7 +135,7 @@ def test_every_weight_is_the_direct_formula(events: list[Event], half_life_ms: i
     at_ms = profile.last_event_ms + later_ms
     terms: dict[str, list[float]] = {}
     for event in events:
-        for group, tag, value in evidence_of(event):
+        for group, tag, value in evidence_in(event):
             amount = 1.0 if GROUPS[group].kind == "numeric" else value
             age = (at_ms - event.event_time_ms) / half_life_ms
             terms.setdefault(f"{group}:{tag}", []).append(amount * 2.0**-age)

@@ -13,9 +13,10 @@ from schemas.events import Event, Purchase
 from schemas.rules import GroupRule, Rules
 from schemas.state import Profile
 from udfs.profile import weighted_welford
-from udfs.profile.advance import DUPLICATE, Folded, Refused, advance
+from udfs.profile.advance import advance
 from udfs.profile.decay import expires_at_ms, weight_at
 from udfs.profile.merge_profiles import merge
+from udfs.profile.output import DUPLICATE, Folded, Refused
 from udfs.tags import GROUPS
 
 HOUR_MS = 3_600_000
@@ -28,7 +29,7 @@ quick = settings(max_examples=80, deadline=None)
 
 
 def rules_of(half_life_ms: int = DAY_MS, max_tags: int = EVERYTHING, buckets: int = EVERYTHING) -> Rules:
-    groups = {name: GroupRule(half_life_ms, group.kind == "numeric") for name, group in GROUPS.items()}
+    groups = {name: GroupRule(half_life_ms, group.kind == "numeric", group.kind == "fact", group.purpose) for name, group in GROUPS.items()}
     return Rules(groups, max_tags_per_group=max_tags, dedup_buckets=buckets, dedup_max_ids=EVERYTHING)
 
 

@@ -20,12 +20,12 @@ NOW_MS = T0_MS + 30 * DAY_MS
 
 
 def rules_of(half_life_ms: int = DAY_MS, max_tags: int = 256, retention_ms: int = 30 * DAY_MS) -> Rules:
-    groups = {name: GroupRule(half_life_ms, group.kind == "numeric") for name, group in GROUPS.items()}
+    groups = {name: GroupRule(half_life_ms, group.kind == "numeric", group.kind == "fact", group.purpose) for name, group in GROUPS.items()}
     return Rules(groups, max_tags_per_group=max_tags, dedup_buckets=10**6, hot_retention_ms=retention_ms)
 
 
 def folded(rules: Rules, *events: Purchase | AppUse) -> Profile:
-    profile = Profile(last_write_ms=NOW_MS)
+    profile = Profile(last_write_ms=NOW_MS, consents={"profiling": (1, 1, 1)})
     for event in events:
         advance(profile, event, rules, NOW_MS)
     assert profile.n == len(events)

@@ -1,0 +1,91 @@
+"""What both keyed operators have in common: state of one shard, its totals, and the daily sweep."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Iterator
+from typing import Any
+
+from pyflink.common import Row, Types
+from pyflink.datastream import KeyedProcessFunction, OutputTag, RuntimeContext
+from pyflink.datastream.state import MapStateDescriptor, ValueStateDescriptor
+
+from schemas.outputs import HistoryBatch, HotBatch, ShardCounts, pack, pack_text, unpack_counts
+from schemas.rules import Rules
+from schemas.run import Run
+from schemas.settings import Settings
+from sources.dictionaries import load
+from udfs.stages.user_states import UserStates
+from udfs.tags import GROUPS
+
+# (lane of the history writer, packed HistoryBatch)
+HISTORY = OutputTag("history", Types.ROW_NAMED(["lane", "packed"], [Types.INT(), Types.STRING()]))
+HOT_TYPE = Types.PICKLED_BYTE_ARRAY()  # packed HotBatch
+
+_GC_THRESHOLDS = (200_000, 20, 100)
+_SWEEP_INTERVAL_MS = 24 * 3_600_000
+_COUNTED = ("events_in", "folded", "duplicates")
+
+
+class ShardOperator(KeyedProcessFunction):  # type: ignore[misc]
+    """Keyed by shard; state is one encoded profile per user and the shard's totals.
+
+    Main output: packed hot batches. Side output `HISTORY`: evidence, dead letters, removals and totals of the batch.
+    """
+
+    def __init__(self, public_settings: str, run: Run, first_shard: int) -> None:
+        self._public_settings = public_settings
+        self._run = run
+        self._first_shard = first_shard
+
+    def open(self, runtime_context: RuntimeContext) -> None:
+        """Get the state handles and resolve the settings."""
+        settings = Settings.on_worker(self._public_settings)
+        self.settings = settings
+        self.rules: Rules = settings.rules(GROUPS, load(settings.dictionaries_folder()))
+        # A batch is some 100,000 small tuples without cycles, freed by reference counting at its end. Collecting as
+        # often as the default asks took 29 % of the operator's time (docs/decisions/0006-cache-blobs.md).
+        gc.set_threshold(*_GC_THRESHOLDS)
+        blobs = runtime_context.get_map_state(
+            MapStateDescriptor("profiles", Types.STRING(), Types.PICKLED_BYTE_ARRAY())
+        )
+        self.states = UserStates(blobs, settings.cached_profiles, self._run.erased)
+        self._counts = runtime_context.get_state(ValueStateDescriptor("counts", Types.PICKLED_BYTE_ARRAY()))
+        metrics = runtime_context.get_metrics_group()
+        self._metrics = {name: metrics.counter(name) for name in (*_COUNTED, "rejected")}
+
+    def counts_of(self, shard: int) -> ShardCounts:
+        """The shard's totals so far. Both operators number their shards, one after the other's."""
+        packed = self._counts.value()
+        return unpack_counts(packed) if packed else ShardCounts(self._first_shard + shard)
+
+    def emit(
+        self, hot: HotBatch, history: HistoryBatch, before: ShardCounts, counts: ShardCounts, ctx: Any
+    ) -> Iterator[Any]:
+        """Write the totals and send what the batch changed."""
+        for name in _COUNTED:
+            self._metrics[name].inc(getattr(counts, name) - getattr(before, name))
+        self._metrics["rejected"].inc(len(history.dead_letters))
+        self._counts.update(pack(counts))
+        timers = ctx.timer_service()
+        now_ms = timers.current_processing_time()
+        timers.register_processing_time_timer(now_ms - now_ms % _SWEEP_INTERVAL_MS + _SWEEP_INTERVAL_MS)
+        if hot.changed or hot.removals or hot.links:
+            yield pack(hot)
+        history.counts = counts
+        yield HISTORY, self._history_row(history, counts)
+
+    def on_timer(self, timestamp: int, ctx: KeyedProcessFunction.OnTimerContext) -> Iterator[Any]:
+        """Drop what has faded."""
+        packed_counts = self._counts.value()
+        if not packed_counts:
+            return
+        counts = unpack_counts(packed_counts)
+        self.states.sweep(timestamp, self.rules, counts)
+        self._counts.update(pack(counts))
+        if counts.state_bytes:
+            ctx.timer_service().register_processing_time_timer(timestamp + _SWEEP_INTERVAL_MS)
+        yield HISTORY, self._history_row(HistoryBatch(counts=counts), counts)
+
+    def _history_row(self, history: HistoryBatch, counts: ShardCounts) -> Row:
+        return Row(counts.shard % self.settings.history_writers, pack_text(history))

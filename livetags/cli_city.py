@@ -1,0 +1,175 @@
+"""Commands about the simulated city: making it, and comparing what the job found with its truth."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+import typer
+from rich.markup import escape
+from rich.table import Table
+
+from livetags.assess import Assessment, assess
+from livetags.beside import Comparison, compare, interesting_people
+from livetags.catalogue import entries
+from livetags.console import AsJson, SetOption, SettingsFile, app, err, load_settings, out
+from livetags.embedded import stores
+from livetags.in_process import replay
+from livetags.inputs import resolve
+from livetags.key_file import ensure_keys
+from livetags.progress import ConsoleProgress
+from livetags.reach import reach_redis
+from schemas.run import Run
+from schemas.settings import Settings
+from serving.hot_tags import HotTags
+from sources.dictionaries import load
+from udfs.privacy.pseudonym import KeyedPseudonyms
+from udfs.tags import GROUPS
+
+CityFolder = Annotated[Path, typer.Argument(help="folder that `livetags city` wrote", file_okay=False)]
+
+
+@app.command()
+def city(
+    folder: Annotated[Path, typer.Option("--out", help="folder to write: feeds, dictionaries and truth")],
+    subscribers: Annotated[int, typer.Option(min=10, help="how many people")] = 300,
+    days: Annotated[int, typer.Option(min=1, help="how long, from 2026-01-01")] = 30,
+    seed: Annotated[int, typer.Option(help="the same seed makes the same city")] = 1,
+    use: Annotated[bool, typer.Option("--use", help="also make its dictionaries those of the embedded default")] = False,
+    as_json: AsJson = False,
+    settings: SettingsFile = None,
+    set_: SetOption = None,
+) -> None:
+    """Make a simulated city: every feed with its dirt, the dictionaries, and beside them the truth."""
+    from city import build
+
+    with ConsoleProgress(err) as progress:
+        progress.step(f"{subscribers:,} people living for {days} days")
+        report = build(folder, subscribers, days, seed, lambda events: progress.events(events, None))
+    if use:
+        shutil.copytree(
+            folder / "dictionaries", load_settings(settings, set_).data_dir / "dictionaries", dirs_exist_ok=True
+        )
+    if as_json:
+        print(msgspec.json.encode(report).decode())
+        return
+    events = sum(report.events.values())
+    out.print(f"{events:,} records in {folder}, {report.seconds:.1f} s, {events / report.seconds:,.0f} events/s")
+    out.print("  ".join(f"{feed} {count:,}" for feed, count in report.events.items()))
+    out.print("dirt: " + ", ".join(f"{kind} {count:,}" for kind, count in report.dirt.items()))
+
+
+@app.command()
+def catalogue(as_json: AsJson = False) -> None:
+    """List every tag group: what it says, from which feeds, how long it lasts, what it may be used for."""
+    found = entries()
+    if as_json:
+        print(json.dumps(found))
+        return
+    table = Table(
+        "tag", "family", "kind", "unit", "half-life", "sources", "purpose", "sensitivity", "version", "meaning"
+    )
+    for entry in found:
+        table.add_row(
+            *(str(entry[key]) for key in ("name", "family", "kind", "unit", "half_life")),
+            ", ".join(entry["sources"]),
+            *(str(entry[key]) for key in ("purpose", "sensitivity", "version")),
+            escape(entry["meaning"]),
+        )
+    out.print(table)
+
+
+@app.command(name="assess")
+def assess_(
+    folder: CityFolder,
+    as_json: AsJson = False,
+    settings: SettingsFile = None,
+    set_: SetOption = None,
+) -> None:
+    """Replay a city through cleaning and tags in this process, and compare what they found with the truth."""
+    chosen = _for_city(load_settings(settings, set_), folder)
+    inputs = resolve("all", str(folder))
+    pseudonyms = KeyedPseudonyms(ensure_keys(chosen))
+    dictionaries = load(chosen.dictionaries_folder())
+    with ConsoleProgress(err) as progress:
+        progress.step("replaying the city")
+        replayed = replay(
+            inputs, chosen, pseudonyms, dictionaries, int(time.time() * 1000), lambda n: progress.events(n, None)
+        )
+        progress.step("comparing with the truth")
+        run = Run("in-process", tuple(source.as_feed_input() for source in inputs), True)
+        found = assess(folder / "truth", replayed, run, chosen.rules(GROUPS, dictionaries), pseudonyms)
+    if as_json:
+        print(msgspec.json.encode(found).decode())
+    else:
+        _show_assessment(found)
+
+
+@app.command()
+def truth(
+    folder: CityFolder,
+    people: Annotated[int, typer.Option(min=1, help="how many people to show")] = 3,
+    as_json: AsJson = False,
+    settings: SettingsFile = None,
+    set_: SetOption = None,
+) -> None:
+    """Show people's profiles, as Redis has them, with the city's truth beside them."""
+    chosen = stores.resolved(_for_city(load_settings(settings, set_), folder))
+    pseudonyms = KeyedPseudonyms(chosen.keys())
+    reader = HotTags(reach_redis(chosen), chosen.redis_key_prefix)
+    shown = [
+        compare(subscriber, view)
+        for subscriber in interesting_people(folder / "truth")
+        if (view := reader.read(pseudonyms.person(subscriber.person_ref))) is not None
+    ][:people]
+    if as_json:
+        print(msgspec.json.encode(shown).decode())
+        return
+    if not shown:
+        err.print("no profile of anybody in that city; run the job over it first")
+        raise typer.Exit(1)
+    for comparison in shown:
+        _show_comparison(comparison)
+
+
+def _for_city(settings: Settings, folder: Path) -> Settings:
+    """Settings with the city's own dictionaries, unless others are named."""
+    if settings.dictionaries_dir is not None:
+        return settings
+    return settings.model_copy(update={"dictionaries_dir": (folder / "dictionaries").absolute()})
+
+
+def _show_assessment(found: Assessment) -> None:
+    rate = found.events_in / found.seconds if found.seconds else 0
+    out.print(
+        f"{found.events_in:,} records replayed in {found.seconds:.0f} s ({rate:,.0f}/s, one process, no engine), "
+        f"{found.persons:,} profiles, {found.bytes_per_person:,.0f} bytes of state a person"
+    )
+    table = Table("dirt", "labelled", "reported", "precision", "recall", title="cleaning against the truth")
+    for kind, detection in found.detections.items():
+        table.add_row(
+            kind,
+            f"{detection.labelled:,}",
+            f"{detection.reported:,}",
+            f"{detection.precision:.4f}",
+            f"{detection.recall:.4f}",
+        )
+    out.print(table)
+    table = Table("planted", "AUC of the tag's weight", "true of", "not of", title="tags against the truth")
+    for name, separation in found.separations.items():
+        table.add_row(name, f"{separation.auc:.3f}", f"{separation.positives:,}", f"{separation.negatives:,}")
+    out.print(table)
+    for name, accuracy in (("home", found.home), ("work", found.work)):
+        out.print(f"{name} district right for {accuracy.share:.1%} of {accuracy.persons:,} people with enough data")
+
+
+def _show_comparison(comparison: Comparison) -> None:
+    table = Table("", "the profile says", "the truth", title=f"{comparison.user}, as of {comparison.as_of}")
+    for row in comparison.rows:
+        mark = "[green]✓[/green]" if row.agrees else "[yellow]·[/yellow]" if row.agrees is None else "[red]✗[/red]"
+        table.add_row(f"{mark} {row.what}", escape(row.profile), escape(row.truth))
+    out.print(table)

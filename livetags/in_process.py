@@ -1,0 +1,141 @@
+"""The job without an engine: the same two stages, over files, in this process. For assessments and tests, not for work.
+
+One shard, windows of records as in a replay, so every profile is the one the job would make.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from itertools import islice
+
+from livetags.inputs import Input
+from schemas import state
+from schemas.dictionaries import Dictionaries
+from schemas.outputs import DeadLetter, HistoryBatch, HotBatch, ShardCounts
+from schemas.position import pack_position
+from schemas.pseudonyms import Pseudonyms
+from schemas.run import Run
+from schemas.settings import Settings
+from sources.replay import in_step
+from udfs.privacy.pseudonym import KeyedPseudonyms
+from udfs.stages.door import Door, Record
+from udfs.stages.people import People
+from udfs.stages.user_states import UserStates
+from udfs.tags import GROUPS
+
+OnBatch = Callable[[HotBatch, HistoryBatch], None]
+
+
+class MemoryBlobs(dict[str, bytes]):
+    """Encoded profiles in a dictionary."""
+
+    def put(self, key: str, value: bytes) -> None:
+        """Keep the blob."""
+        self[key] = value
+
+    def remove(self, key: str) -> None:
+        """Drop the blob."""
+        del self[key]
+
+
+@dataclass
+class Replayed:
+    """What a replay leaves.
+
+    Attributes
+    ----------
+    identifiers, people
+        Encoded state of the door and of the people.
+    door, profiles
+        Totals of the two stages; together they balance.
+    dead_letters
+        Every one, those of erased persons included.
+    duplicates
+        Positions of the repeats.
+    seconds
+        How long it took.
+    """
+
+    identifiers: MemoryBlobs = field(default_factory=MemoryBlobs)
+    people: MemoryBlobs = field(default_factory=MemoryBlobs)
+    door: ShardCounts = field(default_factory=lambda: ShardCounts(0))
+    profiles: ShardCounts = field(default_factory=lambda: ShardCounts(1))
+    dead_letters: list[DeadLetter] = field(default_factory=list)
+    duplicates: list[int] = field(default_factory=list)
+    seconds: float = 0.0
+
+    def profile(self, user: str) -> state.Profile | None:
+        """A person's profile, or that of an identifier nobody is linked to."""
+        blob = self.people.get(user) or self.identifiers.get(user)
+        return state.decode(blob) if blob is not None else None
+
+
+class InProcess:
+    """The two stages over batches of records."""
+
+    def __init__(
+        self,
+        run: Run,
+        inputs: list[Input],
+        settings: Settings,
+        pseudonyms: Pseudonyms,
+        dictionaries: Dictionaries,
+        on_batch: OnBatch | None = None,
+    ) -> None:
+        self.rules = settings.rules(GROUPS, dictionaries)
+        previous = pseudonyms.previous if isinstance(pseudonyms, KeyedPseudonyms) else lambda raw: None
+        decoders = [source.feed.decode for source in inputs]
+        self._door = Door(run, decoders, self.rules, pseudonyms, previous, settings.max_record_bytes, 1)
+        self._people = People(run, self.rules)
+        self._on_batch = on_batch
+        self.result = Replayed()
+        self._identifiers = UserStates(self.result.identifiers, 0, run.erased)
+        self._persons = UserStates(self.result.people, 0, run.erased)
+
+    def batch(self, records: list[Record], now_ms: int) -> None:
+        """Pass one window of records."""
+        result = self.result
+        passed = self._door.pass_batch(records, self._identifiers, result.door, now_ms)
+        result.dead_letters += passed.history.dead_letters
+        result.duplicates += passed.duplicates
+        passed.history.counts = result.door
+        if self._on_batch is not None:
+            self._on_batch(passed.hot, passed.history)
+        updated = self._people.update(list(passed.forwarded.values()), self._persons, result.profiles, now_ms)
+        result.dead_letters += updated.history.dead_letters
+        updated.history.counts = result.profiles
+        if self._on_batch is not None:
+            self._on_batch(updated.hot, updated.history)
+
+
+def replay(
+    inputs: list[Input],
+    settings: Settings,
+    pseudonyms: Pseudonyms,
+    dictionaries: Dictionaries,
+    now_ms: int,
+    on_progress: Callable[[int], None] | None = None,
+    on_batch: OnBatch | None = None,
+) -> Replayed:
+    """Replay files through both stages."""
+    run = Run("in-process", tuple(source.as_feed_input() for source in inputs), True)
+    stages = InProcess(run, inputs, settings, pseudonyms, dictionaries, on_batch)
+    began = time.perf_counter()
+    records = _records(inputs, settings.max_record_bytes)
+    done = 0
+    while window := list(islice(records, settings.replay_window_records)):
+        stages.batch(window, now_ms)
+        done += len(window)
+        if on_progress is not None:
+            on_progress(done)
+    stages.result.seconds = time.perf_counter() - began
+    return stages.result
+
+
+def _records(inputs: list[Input], max_record_bytes: int) -> Iterator[Record]:
+    logs = [(source.feed, source.files) for source in inputs]
+    for number, (feed, index, record, value) in enumerate(in_step(logs, max_record_bytes), 1):
+        key = logs[feed][0].subscriber(value) if len(value) <= max_record_bytes else None
+        yield key, value, pack_position(feed, index, record), number

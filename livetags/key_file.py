@@ -1,0 +1,38 @@
+"""The file with the pseudonyms' keys of the embedded default: made once, readable by its owner only."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from schemas.pseudonym_keys import PseudonymKeys, new_keys
+from schemas.settings import KEYS_FILE, Settings
+
+
+def key_file(settings: Settings) -> Path:
+    """Where the keys are unless the environment holds them."""
+    return settings.pseudonym_keys_file or settings.data_dir / KEYS_FILE
+
+
+def ensure_keys(settings: Settings) -> PseudonymKeys:
+    """The keys; makes the embedded default's file when there is none and nothing else is said.
+
+    Raises
+    ------
+    KeysError
+        When keys are said to be somewhere and are not, or can't be used.
+    """
+    said = settings.pseudonym_keys.get_secret_value() or settings.pseudonym_keys_file is not None
+    if not said and not key_file(settings).exists():
+        write_keys(key_file(settings), new_keys())
+    return settings.keys()
+
+
+def write_keys(file: Path, keys: PseudonymKeys) -> None:
+    """Write the file in one step; nobody but its owner can read it at any time."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    part = file.with_name(file.name + ".part")
+    part.unlink(missing_ok=True)
+    with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as out:
+        out.write(keys.to_json() + "\n")
+    part.replace(file)

@@ -1,0 +1,150 @@
+"""Consent, erasure, export and rotation through both stages."""
+
+from __future__ import annotations
+
+import json
+
+from stage_checks import DAY, HOUR, T0, Stages
+from test_identity_flow import consents, use, weights
+
+from schemas.events import CardsOpened, Consent, Link, Registration, RightsRequest
+from schemas.reasons import Reason
+
+
+def linked(stages: Stages) -> Stages:
+    stages.batch([Link("msisdn", 1, T0, "p.1"), Link("imsi", 1, T0, "p.1"), *consents("msisdn")])
+    return stages
+
+
+def test_without_consent_an_event_is_refused_and_leaves_nothing() -> None:
+    stages = Stages()
+    stages.batch([Link("imsi", 1, T0, "p.1"), use("imsi", 2, T0 + HOUR)])
+    assert [(letter.reason, letter.user) for letter in stages.result.dead_letters] == [(Reason.NO_CONSENT, "p.1")]
+    assert stages.rows() == []
+    assert "p.1" not in stages.result.people
+    assert stages.balanced()
+
+
+def test_a_withdrawal_holds_from_that_event_on_and_takes_what_there_was() -> None:
+    stages = linked(Stages())
+    stages.batch([use("imsi", 2, T0 + HOUR)])
+    assert ("p.1", "content:video") in stages.rows()
+    # in one batch: an event before, the withdrawal, an event after, and one that happened before but comes after
+    stages.batch(
+        [
+            use("imsi", 3, T0 + 2 * HOUR, "music"),
+            Consent("msisdn", 103, T0 + 3 * HOUR, "profiling", False, 1),
+            use("imsi", 4, T0 + 4 * HOUR, "news"),
+            use("imsi", 5, T0 + HOUR, "games"),
+        ]
+    )
+    assert "content" not in stages.person("p.1").groups
+    assert [tag for _, tag in stages.rows() if tag.startswith(("content", "app", "flow"))] == []
+    assert [letter.reason for letter in stages.result.dead_letters] == [Reason.NO_CONSENT] * 2
+    stages.batch([Consent("msisdn", 104, T0 + 5 * HOUR, "profiling", True, 1), use("imsi", 6, T0 + 6 * HOUR, "news")])
+    assert set(weights(stages.person("p.1"))) == {"news"}
+    assert stages.balanced()
+
+
+def test_an_erasure_leaves_its_time_and_nothing_else_and_a_replay_does_not_bring_the_person_back() -> None:
+    stages = linked(Stages())
+    log = [use("imsi", n, T0 + n * HOUR) for n in range(2, 30)]
+    stages.batch(log)
+    stages.batch([RightsRequest("msisdn", 200, T0 + 2 * DAY, "erase", "case-1")])
+    person = stages.person("p.1")
+    assert (person.n, person.groups, person.consents, person.memory) == (0, {}, {}, None)
+    assert person.erased_ms == T0 + 2 * DAY
+    assert stages.rows() == []
+    assert ("erase", "p.1", "") in stages.removals()
+    assert ("erase", "msisdn", "") in stages.removals()
+    stages.batch([*consents("msisdn"), *(use("imsi", n + 100, T0 + n * HOUR) for n in range(2, 30))])
+    assert stages.rows() == []
+    assert {(x.reason, x.user) for x in stages.result.dead_letters} == {(Reason.ERASED, "")}
+    assert stages.balanced()
+
+
+def test_who_comes_back_after_an_erasure_begins_anew_and_is_asked_again() -> None:
+    stages = linked(Stages())
+    stages.batch([use("imsi", 2, T0 + HOUR), RightsRequest("msisdn", 200, T0 + DAY, "erase", "case-1")])
+    stages.batch([use("imsi", 3, T0 + 2 * DAY)])
+    assert [letter.reason for letter in stages.result.dead_letters] == [Reason.NO_CONSENT]
+    stages.batch([*consents("msisdn", T0 + 2 * DAY), use("imsi", 4, T0 + 3 * DAY, "music")])
+    assert set(weights(stages.person("p.1"))) == {"music"}
+    assert stages.person("p.1").generation == 1
+    # whose the number is had left the hot store with the erasure
+    assert [link.identifier for hot in stages.hot[6:] for link in hot.links] == ["msisdn"]
+
+
+def test_an_erasure_while_no_job_ran_is_known_from_the_start() -> None:
+    before = linked(Stages())
+    before.batch([use("imsi", 2, T0 + HOUR)])
+    after = Stages(erased={"p.1": T0 + 5 * DAY, "msisdn": T0 + 5 * DAY})
+    for one, other in (
+        (before.result.people, after.result.people),
+        (before.result.identifiers, after.result.identifiers),
+    ):
+        other.update(one)
+    after.batch([use("imsi", 3, T0 + 2 * HOUR), Consent("msisdn", 105, T0 + 2 * HOUR, "profiling", True, 1)])
+    assert {letter.reason for letter in after.result.dead_letters} == {Reason.ERASED}
+    assert after.rows() == []
+    after.batch([*consents("msisdn", T0 + 6 * DAY), use("imsi", 4, T0 + 6 * DAY, "music")])
+    assert set(weights(after.person("p.1"))) == {"music"}
+
+
+def test_an_export_says_what_the_state_holds() -> None:
+    stages = linked(Stages())
+    stages.batch([use("imsi", 2, T0 + HOUR), RightsRequest("msisdn", 201, T0 + DAY, "export", "case-2")])
+    [export] = [export for history in stages.history for export in history.exports]
+    assert (export.request, export.user, export.part) == ("case-2", "p.1", "state")
+    assert "video" in json.dumps(json.loads(export.document)["groups"]["content"])
+    assert stages.person("p.1").n == 3  # asking is no behaviour
+
+
+def test_an_identifier_moves_to_the_active_key_with_all_it_has() -> None:
+    before = linked(Stages())
+    before.batch([*consents("alone"), use("alone", 2, T0 + HOUR)])
+    after = Stages(previous={"new.imsi": "imsi", "new.alone": "alone"})
+    for one, other in (
+        (before.result.people, after.result.people),
+        (before.result.identifiers, after.result.identifiers),
+    ):
+        other.update(one)
+    after.batch([use("new.imsi", 3, T0 + 2 * HOUR, "music"), use("new.alone", 4, T0 + 2 * HOUR, "news")])
+    assert set(weights(after.person("p.1"))) == {"music"}
+    assert set(weights(after.identifier("new.alone"))) == {"video", "news"}
+    assert set(after.result.identifiers) == {"new.imsi", "new.alone", "msisdn"}
+    assert ("move", "alone", "new.alone") in after.removals()
+    assert [(link.identifier, link.person) for hot in after.hot for link in hot.links] == [("new.imsi", "p.1")]
+    # a repeat of what came under the previous key is still a repeat
+    after.batch([use("new.alone", 2, T0 + HOUR)])
+    assert after.result.door.duplicates == 1
+
+
+def registration(registrant: str, number: int, time_ms: int, person: str) -> Registration:
+    return Registration(registrant, number, time_ms, person, age=30)
+
+
+def test_everyone_whose_card_one_document_opened_learns_of_it() -> None:
+    stages = Stages()
+    stages.batch([registration("doc", n, T0 + n * DAY, f"p.{n}") for n in range(1, 5)])
+    told = [
+        (event.user, event.cards)
+        for forwarded in stages.forwarded
+        for _, _, event in forwarded.events
+        if isinstance(event, CardsOpened)
+    ]
+    assert sorted(told) == sorted([*((f"p.{n}", 3) for n in (1, 2, 3)), *((f"p.{n}", 4) for n in (1, 2, 3, 4))])
+    cards = {
+        event.user: event.cards_of_registrant
+        for forwarded in stages.forwarded
+        for _, _, event in forwarded.events
+        if isinstance(event, Registration)
+    }
+    assert cards == {"p.1": 1, "p.2": 2, "p.3": 3, "p.4": 4}
+    assert stages.balanced()
+
+
+def test_cards_opened_long_ago_do_not_count() -> None:
+    stages = Stages()
+    stages.batch([registration("doc", n, T0 + n * 31 * DAY, f"p.{n}") for n in range(1, 5)])
+    assert all(not isinstance(e, CardsOpened) for f in stages.forwarded for _, _, e in f.events)

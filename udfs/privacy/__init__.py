@@ -1,0 +1,1 @@
+"""Privacy at the door: pseudonyms, consent, whose identifier it is, erasure."""

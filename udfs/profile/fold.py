@@ -1,0 +1,106 @@
+"""Folding one admitted event into a profile: consent, tags, decayed update."""
+
+from __future__ import annotations
+
+from math import ceil, log2
+
+from schemas.events import Consent, Event, RightsRequest
+from schemas.outputs import Evidence
+from schemas.person_memory import PersonMemory
+from schemas.reasons import Reason
+from schemas.rules import Rules
+from schemas.state import GroupState, Profile
+from udfs.privacy.consent import allowed, decide
+from udfs.profile import cells
+from udfs.profile.output import ERASED, Folded, Output, Refused
+from udfs.tags import evidence_of, families_of, forget
+
+MAX_MAGNITUDE = 1e15
+"""Largest value, either way, that counts as evidence."""
+
+_NOT_FINITE = Refused(Reason.VALUE_NOT_FINITE)
+_NO_CONSENT = Refused(Reason.NO_CONSENT)
+_BEFORE_ERASURE = Refused(Reason.ERASED)
+
+
+def fold(profile: Profile, event: Event, rules: Rules) -> Output:
+    """Fold an event that has passed the door into its person's profile, which is changed in place.
+
+    Only evidence for purposes the person has consented to is folded, and families without any such purpose do not even
+    see the event. An event of which nothing may be used is refused.
+
+    Guarantee
+    ---------
+    The profile depends on the set of events and of decisions before each, not on the order among events, up to float
+    rounding, as far as the tags' declarations say so (``order_free``).
+    """
+    if event.event_time_ms <= profile.erased_ms:
+        return _BEFORE_ERASURE
+    if isinstance(event, RightsRequest):
+        if event.action == "erase":
+            erase(profile, event.event_time_ms)
+            return ERASED
+        return Folded(())
+    evidence: tuple[Evidence, ...] = ()
+    forgotten: tuple[str, ...] = ()
+    if isinstance(event, Consent):
+        forgotten = decide(profile, event, rules)
+        if profile.memory is not None:
+            forget(profile.memory, lambda purpose: allowed(profile.consents, purpose, rules))
+    else:
+        consents = profile.consents
+        families = families_of(event)
+        permitted = [family for family in families if any(allowed(consents, p, rules) for p in family.purposes)]
+        if families and not permitted:
+            return _NO_CONSENT
+        if profile.memory is None:
+            profile.memory = PersonMemory()
+        evidence = tuple(
+            each
+            for each in evidence_of(event, permitted, profile.memory, rules)
+            if allowed(consents, rules.groups[each[0]].purpose, rules)
+        )
+        for _, _, value in evidence:
+            # also false for NaN; a larger value would overflow sums and squares, for good
+            if not -MAX_MAGNITUDE <= value <= MAX_MAGNITUDE:
+                return _NOT_FINITE
+        _add(profile, evidence, event.event_time_ms, rules)
+    event_time_ms = event.event_time_ms
+    if event_time_ms > profile.last_event_ms:
+        profile.last_event_ms = event_time_ms
+    if profile.n == 0 or event_time_ms < profile.first_event_ms:
+        profile.first_event_ms = event_time_ms
+    profile.n += 1
+    return Folded(evidence, forgotten)
+
+
+def erase(profile: Profile, erased_ms: int) -> None:
+    """Empty the profile of everything up to `erased_ms`; its links and the time of erasure stay."""
+    empty = Profile(generation=profile.generation + 1, links=profile.links, erased_ms=erased_ms)
+    for name in Profile.__struct_fields__:
+        setattr(profile, name, getattr(empty, name))
+
+
+def _add(profile: Profile, evidence: tuple[Evidence, ...], event_time_ms: int, rules: Rules) -> None:
+    groups = profile.groups
+    log2_floor = log2(rules.weight_floor)
+    due_ms: float = profile.due_ms
+    for name, tag, value in evidence:
+        rule = rules.groups[name]
+        half_life_ms = rule.half_life_ms
+        group = groups.get(name)
+        if group is None:
+            group = groups[name] = GroupState(event_time_ms // half_life_ms, half_life_ms, {})
+        elif group.half_life_ms != half_life_ms:
+            cells.change_half_life(group, rule, profile.last_event_ms)
+        if rule.fact:
+            scaled = cells.replace(group, tag, value, event_time_ms)
+        else:
+            scaled = cells.add(group, rule, tag, value, event_time_ms, rules.max_tags_per_group)[0]
+        if group.other is not None and group.other[0] > scaled:
+            scaled = group.other[0]  # a spill may have made "other" the last to fade
+        if scaled > 0.0:
+            expires_ms = half_life_ms * (group.landmark + log2(scaled) - log2_floor)  # decay.expires_at_ms, written out
+            if expires_ms > due_ms:
+                due_ms = expires_ms
+    profile.due_ms = ceil(due_ms)

@@ -1,0 +1,335 @@
+"""The door: records of identifiers in, events of persons out.
+
+Decodes, replaces raw identifiers by pseudonyms, drops duplicates, cleans, and says whose each event is. While nobody
+knows whose an identifier is, its events are folded into a partial profile of its own; the first link hands that to the
+person, and loses nothing, because decayed sums add.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+from zlib import crc32
+
+from schemas import state
+from schemas.events import CardsOpened, Event, Link, Registration, RightsRequest
+from schemas.outputs import (
+    DeadLetter,
+    Forwarded,
+    HistoryBatch,
+    HotBatch,
+    LinkedIdentifier,
+    Partial,
+    Removal,
+    ShardCounts,
+)
+from schemas.position import FEED_SHIFT
+from schemas.pseudonyms import Pseudonyms
+from schemas.reasons import Reason, Rejected
+from schemas.rules import Rules
+from schemas.run import Run, locate
+from schemas.state import Profile
+from udfs.privacy.identity import link, person_at
+from udfs.privacy.registrant import note_card
+from udfs.profile.enter import enter
+from udfs.profile.fold import fold
+from udfs.profile.output import Duplicate, Erased, Folded, Refused
+from udfs.stages.export import exported
+from udfs.stages.user_states import UserStates
+
+Decode = Callable[[bytes, bytes, Pseudonyms], Event]
+Record = tuple[bytes | None, bytes | None, int, int]
+"""key, value, position, number in the replay"""
+
+MANY_CARDS = 3
+"""From this many cards of one document within 30 days on, everyone whose card it is learns of it."""
+
+_NO_RECORD = -1
+
+
+class Entered(NamedTuple):
+    """One decoded record."""
+
+    event: Event
+    position: int
+    number: int
+
+
+@dataclass
+class Passed:
+    """What became of one batch at the door."""
+
+    hot: HotBatch = field(default_factory=HotBatch)
+    history: HistoryBatch = field(default_factory=HistoryBatch)
+    forwarded: dict[int, Forwarded] = field(default_factory=dict)
+    duplicates: list[int] = field(default_factory=list)  # positions
+
+
+class Door:
+    """The door of one job.
+
+    Parameters
+    ----------
+    run
+        Where records lie.
+    decoders
+        For each input of the run its feed's `decode`.
+    rules, pseudonyms
+        Limits and dictionaries; keys.
+    previous
+        Pseudonym of an identifier under the key before, None outside a rotation.
+    max_record_bytes, shards
+        Longer records are not parsed; shards of the people.
+
+    Guarantee
+    ---------
+    Every record ends as an update (here or at the people), a duplicate, or a dead letter; none raises.
+    """
+
+    def __init__(
+        self,
+        run: Run,
+        decoders: Sequence[Decode],
+        rules: Rules,
+        pseudonyms: Pseudonyms,
+        previous: Callable[[str], str | None],
+        max_record_bytes: int,
+        shards: int,
+    ) -> None:
+        self._run = run
+        self._decoders = decoders
+        self._rules = rules
+        self._pseudonyms = pseudonyms
+        self._previous = previous
+        self._max_record_bytes = max_record_bytes
+        self._shards = shards
+
+    def pass_batch(self, records: Sequence[Record], states: UserStates, counts: ShardCounts, now_ms: int) -> Passed:
+        """Pass the records of one shard, in their order."""
+        passed = Passed()
+        counts.events_in += len(records)
+        raw_of: dict[str, str] = {}
+        for user, entered in self._by_user(records, passed, counts, raw_of).items():
+            profile, bytes_before = states.load(user, counts)
+            if not bytes_before:
+                profile, bytes_before = self._moved(user, raw_of, profile, states, passed, counts)
+            n_before, generation_before = profile.n, profile.generation
+            for each in entered:
+                self._pass(user, profile, each, passed, counts, now_ms)
+            profile.last_write_ms = now_ms
+            counts.users += (profile.n > 0) - (n_before > 0 and bytes_before > 0)
+            blob = states.store(user, profile, bytes_before, counts)
+            # an erasure within the batch begins the count anew
+            if profile.n and (profile.n != n_before or profile.generation != generation_before):
+                passed.hot.changed.append((user, blob))
+        return passed
+
+    def _by_user(
+        self, records: Sequence[Record], passed: Passed, counts: ShardCounts, raw_of: dict[str, str]
+    ) -> dict[str, list[Entered]]:
+        """Decode; users in order of appearance, a user's events in order of arrival."""
+        by_user: dict[str, list[Entered]] = {}
+        rotating = self._previous("") is not None
+        for key, value, position, number in records:
+            try:
+                if not value:
+                    raise Rejected(Reason.VALUE_MISSING)
+                if len(value) > self._max_record_bytes:
+                    raise Rejected(Reason.RECORD_TOO_LARGE)
+                event = self._decoders[position >> FEED_SHIFT](key or b"", value, self._pseudonyms)
+            except Rejected as rejected:
+                self._reject(rejected.reason, position, "", passed, counts)
+                continue
+            if rotating and key:
+                raw_of[event.user] = key.decode()
+            by_user.setdefault(event.user, []).append(Entered(event, position, number))
+        return by_user
+
+    def _moved(
+        self,
+        user: str,
+        raw_of: dict[str, str],
+        profile: Profile,
+        states: UserStates,
+        passed: Passed,
+        counts: ShardCounts,
+    ) -> tuple[Profile, int]:
+        """The state known under the previous key, moved to the active one, if a rotation goes on and there is any."""
+        previous = self._previous(raw_of[user]) if user in raw_of else None
+        if previous is None or previous == user or not states.holds(previous):
+            return profile, 0
+        known, bytes_before = states.load(previous, counts)
+        states.remove(previous, bytes_before, counts)
+        if known.n:
+            removal = Removal("move", previous, to=user)
+            passed.hot.removals.append(removal)
+            passed.history.removals.append(removal)
+            passed.hot.changed.append((user, state.encode(known)))
+            counts.users -= 1
+        if known.links:
+            passed.hot.removals.append(Removal("unlink", previous))
+        for valid_from_ms, person in known.links:
+            self._tell_link(user, known, person, valid_from_ms, passed)
+        return known, 0
+
+    def _pass(
+        self, user: str, profile: Profile, each: Entered, passed: Passed, counts: ShardCounts, now_ms: int
+    ) -> None:
+        feed = self._run.inputs[each.position >> FEED_SHIFT].feed
+        corrections: list[str] = []
+        back_after_erasure = bool(profile.erased_ms and profile.links and profile.cleaning is None)
+        entered = enter(profile, each.event, self._rules, now_ms, corrections)
+        for code in corrections:
+            counts.corrected[f"{feed}/{code}"] = counts.corrected.get(f"{feed}/{code}", 0) + 1
+        if isinstance(entered, Duplicate):
+            counts.duplicates += 1
+            passed.duplicates.append(each.position)
+        elif isinstance(entered, Refused):
+            self._reject(entered.reason, each.position, user, passed, counts)
+        elif isinstance(entered, Link):
+            self._link(user, profile, entered, each.number, passed)
+            counts.folded += 1
+        elif isinstance(entered, Registration):
+            self._register(profile, entered, each, passed)
+        else:
+            person = person_at(profile.links, entered.event_time_ms)
+            if person is not None:
+                if isinstance(entered, RightsRequest) and entered.action == "erase":
+                    self._erase_identifier(user, profile, entered.event_time_ms, passed)
+                elif back_after_erasure:
+                    self._tell_link(user, profile, person, profile.links[-1][0], passed)
+                entered.user = person
+                self._forward(person, each.number, each.position, entered, passed)
+            else:
+                self._fold(user, profile, entered, each.position, feed, passed, counts)
+
+    def _link(self, user: str, profile: Profile, event: Link, number: int, passed: Passed) -> None:
+        first = link(profile, event.event_time_ms, event.person)
+        self._tell_link(user, profile, event.person, event.event_time_ms, passed)
+        if first and profile.n:
+            partial = Profile(
+                generation=profile.generation,
+                n=profile.n,
+                first_event_ms=profile.first_event_ms,
+                last_event_ms=profile.last_event_ms,
+                due_ms=profile.due_ms,
+                groups=profile.groups,
+                consents=profile.consents,
+                memory=profile.memory,
+            )
+            to = self._shard_of(event.person, passed)
+            to.partials.append(Partial(number, user, event.person, state.encode(partial)))
+            removal = Removal("move", user, to=event.person)
+            passed.hot.removals.append(removal)
+            passed.history.removals.append(removal)
+            # rows of this batch that are the identifier's own would be written after the move
+            history = passed.history
+            history.events = [
+                (feed, event.person if who == user else who, time_ms, event_id, evidence)
+                for feed, who, time_ms, event_id, evidence in history.events
+            ]
+            history.exports = [e._replace(user=event.person) if e.user == user else e for e in history.exports]
+            for letter in history.dead_letters:
+                if letter.user == user:
+                    letter.user = event.person
+            profile.n = profile.first_event_ms = profile.last_event_ms = profile.due_ms = 0
+            profile.groups, profile.consents, profile.memory = {}, {}, None
+
+    def _tell_link(self, user: str, profile: Profile, person: str, valid_from_ms: int, passed: Passed) -> None:
+        told = LinkedIdentifier(user, person, valid_from_ms)
+        passed.history.links.append(told)
+        passed.hot.links.append(LinkedIdentifier(user, profile.links[-1][1], profile.links[-1][0]))
+
+    def _register(self, profile: Profile, event: Registration, each: Entered, passed: Passed) -> None:
+        """Pass a registration on to its person; from `MANY_CARDS` on, tell the other persons of the document too."""
+        persons = note_card(profile, event)
+        event.user = event.person
+        self._forward(event.person, each.number, each.position, event, passed)
+        if len(persons) >= MANY_CARDS:
+            for person in persons:
+                told = CardsOpened(person, event.event_id, event.event_time_ms, len(persons))
+                self._forward(person, each.number, _NO_RECORD, told, passed)
+
+    def _fold(
+        self,
+        user: str,
+        profile: Profile,
+        event: Event,
+        position: int,
+        feed: str,
+        passed: Passed,
+        counts: ShardCounts,
+    ) -> None:
+        output = fold(profile, event, self._rules)
+        if isinstance(output, Refused):
+            self._reject(output.reason, position, user, passed, counts)
+            return
+        counts.folded += 1
+        if isinstance(output, Folded):
+            record_output(user, event, feed, output, self._rules, passed.history)
+            if isinstance(event, RightsRequest):
+                passed.history.exports += exported(event.request, user, profile)
+        elif isinstance(output, Erased):
+            record_erasure(user, event.event_time_ms, passed.hot, passed.history)
+
+    @staticmethod
+    def _erase_identifier(user: str, profile: Profile, erased_ms: int, passed: Passed) -> None:
+        """What the door knows of the identifier, but for whose it is: without that a replay could not be told."""
+        profile.erased_ms = erased_ms
+        profile.cleaning = None
+        profile.seen = {}
+        record_erasure(user, erased_ms, passed.hot, passed.history)
+
+    def _forward(self, person: str, number: int, position: int, event: Event, passed: Passed) -> None:
+        self._shard_of(person, passed).events.append((number, position, event))  # type: ignore[arg-type]
+
+    def _shard_of(self, person: str, passed: Passed) -> Forwarded:
+        return passed.forwarded.setdefault(shard_of(person, self._shards), Forwarded())
+
+    def _reject(self, reason: Reason, position: int, user: str, passed: Passed, counts: ShardCounts) -> None:
+        reject(self._run, reason, position, user, passed.history, counts)
+
+
+def shard_of(person: str, shards: int) -> int:
+    """Shard of the people a person lives in: fixed for the life of a state."""
+    return crc32(person.encode()) % shards
+
+
+def reject(run: Run, reason: Reason, position: int, user: str, history: HistoryBatch, counts: ShardCounts) -> None:
+    """Count a record as rejected and write its dead letter; one from before an erasure names nobody."""
+    feed, log, partition, offset = locate(run, position)
+    if reason is Reason.ERASED:
+        user = ""
+    history.dead_letters.append(DeadLetter(feed, log, partition, offset, reason.value, user))
+    code = f"{feed}/{reason.value}"
+    counts.rejected[code] = counts.rejected.get(code, 0) + 1
+
+
+def record_output(user: str, event: Event, feed: str, output: Folded, rules: Rules, history: HistoryBatch) -> None:
+    """Add what a folded event was evidence for to the history, and take out what it withdrew consent to."""
+    if output.forgotten:
+        record_forgotten(user, output.forgotten, event.event_time_ms, history)
+    evidence = [each for each in output.evidence if rules.groups[each[0]].history]
+    if evidence:
+        history.events.append((feed, user, event.event_time_ms, event.event_id, evidence))
+
+
+def record_forgotten(user: str, groups: tuple[str, ...], time_ms: int, history: HistoryBatch) -> None:
+    """Tell the history to forget groups of a user, and take out what this batch was about to write of them."""
+    gone = set(groups)
+    history.removals.append(Removal("forget", user, groups=groups, time_ms=time_ms))
+    history.events = [
+        (f, who, at_ms, event_id, [e for e in evidence if e[0] not in gone] if who == user else evidence)
+        for f, who, at_ms, event_id, evidence in history.events
+    ]
+
+
+def record_erasure(user: str, erased_ms: int, hot: HotBatch, history: HistoryBatch) -> None:
+    """Tell both stores to erase a user, and take out what this batch was about to write."""
+    removal = Removal("erase", user, time_ms=erased_ms)
+    hot.removals.append(removal)
+    hot.changed = [each for each in hot.changed if each[0] != user]
+    history.removals.append(removal)
+    history.events = [each for each in history.events if each[1] != user]
+    history.dead_letters = [each for each in history.dead_letters if each.user != user]

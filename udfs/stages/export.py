@@ -1,0 +1,15 @@
+"""What the state holds of a user, readable: for whoever asks what is known of them."""
+
+from __future__ import annotations
+
+import msgspec
+
+from schemas.outputs import Export
+from schemas.state import ID_BYTES, Profile
+
+
+def exported(request: str, user: str, profile: Profile) -> list[Export]:
+    """The state as a JSON document; nothing is left out but the packed ids of events, of which there is the number."""
+    held = msgspec.structs.asdict(profile)
+    held["seen"] = sum(len(ids) if isinstance(ids, set) else len(ids) // ID_BYTES for ids in profile.seen.values())
+    return [Export(request, user, "state", msgspec.json.encode(held).decode())]

@@ -1,0 +1,112 @@
+"""The people: events of persons in, living profiles out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from schemas import state
+from schemas.events import Event, RightsRequest
+from schemas.outputs import Forwarded, HistoryBatch, HotBatch, Partial, ShardCounts
+from schemas.position import FEED_SHIFT
+from schemas.rules import Rules
+from schemas.run import Run
+from schemas.state import Profile
+from udfs.privacy.consent import allowed
+from udfs.profile.fold import fold
+from udfs.profile.merge_profiles import merge
+from udfs.profile.output import Erased, Folded, Refused
+from udfs.stages.door import record_erasure, record_forgotten, record_output, reject
+from udfs.stages.export import exported
+from udfs.stages.user_states import UserStates
+from udfs.tags import forget
+
+_REGISTRATION = "registration"
+
+
+@dataclass
+class Updated:
+    """What one batch changed."""
+
+    hot: HotBatch = field(default_factory=HotBatch)
+    history: HistoryBatch = field(default_factory=HistoryBatch)
+
+
+class People:
+    """The people of one job."""
+
+    def __init__(self, run: Run, rules: Rules) -> None:
+        self._run = run
+        self._rules = rules
+
+    def update(self, batches: Sequence[Forwarded], states: UserStates, counts: ShardCounts, now_ms: int) -> Updated:
+        """Fold what the doors passed on to one shard, in the order of the replay (of topics: of arrival)."""
+        updated = Updated()
+        arrived: list[tuple[int, str, int, Event | Partial]] = []
+        for batch in batches:
+            # a partial comes from the record that linked it, before any later event of the person
+            arrived += [(partial.number, partial.person, 0, partial) for partial in batch.partials]
+            arrived += [(number, event.user, position, event) for number, position, event in batch.events]
+        arrived.sort(key=lambda each: each[0])
+        by_person: dict[str, list[tuple[int, Event | Partial]]] = {}
+        for _, person, position, what in arrived:
+            by_person.setdefault(person, []).append((position, what))
+        for person, items in by_person.items():
+            self._update(person, items, states, counts, now_ms, updated)
+        return updated
+
+    def _update(
+        self,
+        person: str,
+        items: list[tuple[int, Event | Partial]],
+        states: UserStates,
+        counts: ShardCounts,
+        now_ms: int,
+        updated: Updated,
+    ) -> None:
+        profile, bytes_before = states.load(person, counts)
+        alive_before = profile.n > 0
+        changed = False
+        for position, what in items:
+            if isinstance(what, Partial):
+                self._merge(person, profile, what, updated)
+                changed = True
+                continue
+            output = fold(profile, what, self._rules)
+            if isinstance(output, Refused):
+                if position >= 0:
+                    reject(self._run, output.reason, position, person, updated.history, counts)
+                continue
+            changed = True
+            counts.folded += position >= 0
+            feed = self._run.inputs[position >> FEED_SHIFT].feed if position >= 0 else _REGISTRATION
+            if isinstance(output, Folded):
+                record_output(person, what, feed, output, self._rules, updated.history)
+                if isinstance(what, RightsRequest):
+                    updated.history.exports += exported(what.request, person, profile)
+            elif isinstance(output, Erased):
+                record_erasure(person, what.event_time_ms, updated.hot, updated.history)
+        if not changed:
+            return
+        profile.last_write_ms = now_ms
+        counts.users += (profile.n > 0) - alive_before
+        blob = states.store(person, profile, bytes_before, counts)
+        if profile.n:
+            updated.hot.changed.append((person, blob))
+
+    def _merge(self, person: str, profile: Profile, partial: Partial, updated: Updated) -> None:
+        more = state.decode(partial.profile)
+        if more.last_event_ms <= profile.erased_ms:
+            return
+        merge(profile, more, self._rules)
+        denied = tuple(
+            name
+            for name in profile.groups
+            if not allowed(profile.consents, self._rules.groups[name].purpose, self._rules)
+        )
+        if denied:
+            for name in denied:
+                del profile.groups[name]
+            record_forgotten(person, denied, profile.last_event_ms, updated.history)
+        if profile.memory is not None:
+            forget(profile.memory, lambda purpose: allowed(profile.consents, purpose, self._rules))
