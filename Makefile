@@ -21,13 +21,36 @@ $(STAMP): requirements-bootstrap.lock requirements.lock pyproject.toml
 .PHONY: setup
 setup: $(STAMP)  ## virtual environment with every dependency, pinned with hashes
 
-INPUT := .livetags/input/household.jsonl
+FEED ?= city
+CITY := .livetags/city
+CITY_SIZE ?= --subscribers 300 --days 30 --seed 1
+HOUSEHOLD := .livetags/input/household.jsonl
 
 .PHONY: run
-run: $(STAMP)  ## stream a year of 2,469 households through the real job and show their living profiles
+run: $(STAMP)  ## stream a simulated city through all feeds and show people beside the truth; FEED=household: real data
+	@case "$(FEED)" in city|household) ;; *) echo "FEED is city or household, got $(FEED)"; exit 2;; esac
 	@$(BIN)/livetags up
-	@test -f $(INPUT) || $(BIN)/livetags sample household --out $(INPUT)
-	@$(BIN)/livetags run profile_update --feed household --input $(INPUT)
+	@$(MAKE) --no-print-directory run-$(FEED)
+
+.PHONY: run-city
+run-city:
+	@test -d $(CITY)/truth || $(BIN)/livetags city --out $(CITY) $(CITY_SIZE) --use
+	@$(BIN)/livetags run profile_update --feed all --input $(CITY)
+	@$(BIN)/livetags truth $(CITY) --people 3
+	@echo
+	@echo "Try next:"
+	@echo "  $(BIN)/livetags assess $(CITY)       how well cleaning and tags find the truth (about a minute)"
+	@echo "  $(BIN)/livetags verify                       recompute every profile the slow way and compare both stores"
+	@echo "  $(BIN)/livetags catalogue                    every tag: meaning, sources, half-life, purpose, sensitivity"
+	@echo "  $(BIN)/livetags rejects                      what could not be used, and why"
+	@echo "  $(BIN)/livetags export USER                  everything held of one person; erase USER takes it away, for good"
+	@echo "  make run FEED=household                      a year of purchases of 2,469 households, third-party data"
+	@echo "  $(BIN)/livetags down                         stop the stores; data stays in .livetags/"
+
+.PHONY: run-household
+run-household:
+	@test -f $(HOUSEHOLD) || $(BIN)/livetags sample household --out $(HOUSEHOLD)
+	@$(BIN)/livetags run profile_update --feed household --input $(HOUSEHOLD)
 	@for user in 900 1228 906; do $(BIN)/livetags tags $$user --top 6; done
 	@echo
 	@echo "Try next:"
@@ -44,6 +67,7 @@ check: $(STAMP)  ## style, types, layers, protobuf
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-logo 2>/dev/null || $(BIN)/lint-imports
 	@$(BIN)/buf lint
+	@! git rev-parse -q --verify origin/main >/dev/null 2>&1 || $(BIN)/buf breaking --against '.git#ref=origin/main'
 
 .PHONY: test-fast
 test-fast: $(STAMP)  ## the tests that need no server and no Flink

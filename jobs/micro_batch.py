@@ -162,6 +162,15 @@ def keyed_by_shard(stream: DataStream, value_type: TypeInformation) -> KeyedStre
     return KeyedStream(keyed, value_type, stream)
 
 
+def dictionary_updates(t_env: StreamTableEnvironment, folder: str) -> DataStream:
+    """Updates of the dictionaries, ``Row(packed)``: one for each file that is, or appears, in the folder."""
+    t_env.execute_sql(
+        "CREATE TEMPORARY TABLE dictionary_updates (packed STRING) WITH ('connector' = 'filesystem', 'format' = 'raw', "
+        f"'path' = {_quoted(folder)}, 'source.monitor-interval' = '1 s')"
+    )
+    return t_env.to_data_stream(t_env.sql_query("SELECT packed FROM dictionary_updates"))
+
+
 def lane_batches(t_env: StreamTableEnvironment, packed: DataStream, *, bounded: bool, window_ms: int) -> DataStream:
     """The second micro-batch: ``Row(lane, packed)`` -> ``Row(lane, [packed bytes ...])``, one per lane and window."""
     schema = Schema.new_builder().column_by_expression("b", "CAST(packed AS BYTES)")

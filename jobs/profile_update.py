@@ -17,13 +17,14 @@ from threading import Thread
 
 import msgspec
 from pyflink.common import Types
-from pyflink.datastream import MapFunction, StreamExecutionEnvironment
+from pyflink.datastream import DataStream, KeyedStream, MapFunction, StreamExecutionEnvironment
 from pyflink.table import StreamTableEnvironment
 
 from jobs.environment import make_environment
 from jobs.micro_batch import (
     BATCH_TYPE,
     FORWARDED_TYPE,
+    dictionary_updates,
     forwarded_batches,
     keyed_by_shard,
     lane_batches,
@@ -33,7 +34,8 @@ from jobs.operators.door import FORWARDED, DoorOperator
 from jobs.operators.history_writer import HistoryWriter
 from jobs.operators.hot_writer import HotWriter
 from jobs.operators.profile import ProfileOperator
-from jobs.operators.shard_operator import HISTORY, HOT_TYPE
+from jobs.operators.reloadable import UPDATES, Reloadable
+from jobs.operators.shard_operator import HISTORY, HOT_TYPE, ShardOperator
 from schemas.run import Run
 from schemas.settings import Settings
 from sources import FEEDS
@@ -73,9 +75,9 @@ def build(
         shards=settings.shards,
         window_ms=window_ms,
     )
+    updates = dictionary_updates(t_env, run.dictionary_updates) if run.dictionary_updates else None
     door = (  # packed HotBatch
-        keyed_by_shard(batches, BATCH_TYPE)
-        .process(DoorOperator(settings.public(), run), output_type=HOT_TYPE)
+        _processed(keyed_by_shard(batches, BATCH_TYPE), DoorOperator(settings.public(), run), updates)
         .uid(state_uid("door", settings))
         .name("door")
     )
@@ -83,8 +85,11 @@ def build(
     if any(FEEDS[source.feed].linked for source in run.inputs):
         forwarded = door.get_side_output(FORWARDED)  # Row(person's shard, number, packed Forwarded)
         profiles = (  # packed HotBatch
-            keyed_by_shard(forwarded_batches(t_env, forwarded, run, window_ms=window_ms), FORWARDED_TYPE)
-            .process(ProfileOperator(settings.public(), run, settings.shards), output_type=HOT_TYPE)
+            _processed(
+                keyed_by_shard(forwarded_batches(t_env, forwarded, run, window_ms=window_ms), FORWARDED_TYPE),
+                ProfileOperator(settings.public(), run, settings.shards),
+                updates,
+            )
             .uid(state_uid("profiles", settings))
             .name("profiles")
         )
@@ -100,6 +105,13 @@ def build(
         .name("history to ClickHouse")
         .set_parallelism(min(settings.history_writers, settings.parallelism))
     )
+
+
+def _processed(batches: KeyedStream, operator: ShardOperator, updates: DataStream | None) -> DataStream:
+    """The operator over the batches; with updates of the dictionaries, these reach every one of its instances."""
+    if updates is None:
+        return batches.process(operator, output_type=HOT_TYPE)
+    return batches.connect(updates.broadcast(UPDATES)).process(Reloadable(operator), output_type=HOT_TYPE)
 
 
 def replay_window(settings: Settings, run: Run) -> int:

@@ -152,6 +152,7 @@ class Subscriber(Struct):
     traits: list[str] = field(default_factory=list)
     preferred_channel: str = ""
     device_brand: str = ""
+    consents: dict[str, bool] = field(default_factory=dict)
 
 
 class _Dirt(Struct):

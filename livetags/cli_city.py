@@ -17,11 +17,13 @@ from livetags.assess import Assessment, assess
 from livetags.beside import Comparison, compare, interesting_people
 from livetags.catalogue import entries
 from livetags.console import AsJson, SetOption, SettingsFile, app, err, load_settings, out
+from livetags.dictionary_updates import publish_dictionaries
 from livetags.embedded import stores
 from livetags.in_process import replay
 from livetags.inputs import resolve
 from livetags.key_file import ensure_keys
 from livetags.progress import ConsoleProgress
+from livetags.publishing import publish_in_step
 from livetags.reach import reach_redis
 from schemas.run import Run
 from schemas.settings import Settings
@@ -39,7 +41,9 @@ def city(
     subscribers: Annotated[int, typer.Option(min=10, help="how many people")] = 300,
     days: Annotated[int, typer.Option(min=1, help="how long, from 2026-01-01")] = 30,
     seed: Annotated[int, typer.Option(help="the same seed makes the same city")] = 1,
-    use: Annotated[bool, typer.Option("--use", help="also make its dictionaries those of the embedded default")] = False,
+    use: Annotated[
+        bool, typer.Option("--use", help="also make its dictionaries those of the embedded default")
+    ] = False,
     as_json: AsJson = False,
     settings: SettingsFile = None,
     set_: SetOption = None,
@@ -61,6 +65,37 @@ def city(
     out.print(f"{events:,} records in {folder}, {report.seconds:.1f} s, {events / report.seconds:,.0f} events/s")
     out.print("  ".join(f"{feed} {count:,}" for feed, count in report.events.items()))
     out.print("dirt: " + ", ".join(f"{kind} {count:,}" for kind, count in report.dirt.items()))
+
+
+@app.command()
+def publish(
+    folder: CityFolder,
+    to: Annotated[str, typer.Option("--to", help="kafka://host:port; each feed goes to its own topic")],
+) -> None:
+    """Publish a folder's files to topics, all feeds in step, keyed, as they would have come in."""
+    with ConsoleProgress(err) as progress:
+        progress.step(f"publishing {folder} to {to}")
+        done = publish_in_step(resolve("all", str(folder)), to, progress)
+    out.print(f"{done:,} records published to {to}")
+
+
+@app.command()
+def dictionaries(
+    folder: Annotated[Path, typer.Argument(help="folder of CSV files", file_okay=False)],
+    reload: Annotated[bool, typer.Option("--reload", help="hand them to the jobs that run, without a restart")] = False,
+    settings: SettingsFile = None,
+    set_: SetOption = None,
+) -> None:
+    """Check a folder of dictionaries: cells, districts, apps, devices, regions, keywords."""
+    found = load(folder)
+    out.print(
+        f"version {found.version}: {len(found.cells):,} cells, {len(found.districts):,} districts, "
+        f"{len(found.apps):,} app aliases, {len(found.devices):,} device aliases, {len(found.regions):,} region "
+        f"aliases, {len(found.keywords):,} keywords"
+    )
+    if reload:
+        file, _ = publish_dictionaries(load_settings(settings, set_), folder)
+        out.print(f"published as {file.name}: running jobs take it over within a few seconds")
 
 
 @app.command()

@@ -46,7 +46,7 @@ def export(
     settings: SettingsFile = None,
     set_: SetOption = None,
 ) -> None:
-    """Hand out everything held of a person, as JSON: hot profile, history, dead letters, links, state if asked before."""
+    """Hand out everything held of a person, as JSON: hot profile, history, dead letters, links, exported state."""
     chosen = stores.resolved(load_settings(settings, set_))
     document = json.dumps(export_person(chosen, user), ensure_ascii=False, indent=1, default=str)
     if to is None:
@@ -77,7 +77,7 @@ def new(settings: SettingsFile = None, set_: SetOption = None) -> None:
     """Make a file of fresh keys; never overwrites one."""
     file = key_file(load_settings(settings, set_))
     if file.exists():
-        msg = f"{file} is there already: whoever loses its keys loses every pseudonym; `livetags keys rotate` changes them"
+        msg = f"{file} is there already: without its keys every pseudonym is lost; `livetags keys rotate` changes them"
         raise ValueError(msg)
     write_keys(file, new_keys())
     out.print(f"fresh keys in {file}")
@@ -87,8 +87,8 @@ def new(settings: SettingsFile = None, set_: SetOption = None) -> None:
 def rotate(settings: SettingsFile = None, set_: SetOption = None) -> None:
     """Make a fresh active key; the present one stays as the previous until the next rotation.
 
-    Restart the job from a savepoint afterwards. An identifier moves to the new key when it is next seen, so rotate again
-    only when everyone has been seen once.
+    Restart the job from a savepoint afterwards. An identifier moves to the new key when it is next seen, so rotate
+    again only when everyone has been seen once.
     """
     chosen = load_settings(settings, set_)
     after = rotated(chosen.keys())

@@ -55,7 +55,7 @@ class OracleTag(NamedTuple):
     Attributes
     ----------
     weight
-        Decayed at the profile's `as_of_ms`; of a numeric group the decayed count; 0 of a fact that a newer one replaced.
+        Decayed at the profile's `as_of_ms`; of a numeric group the decayed count; 0 of a fact that was replaced.
     mean, std
         Of a numeric group, under the same weights; None otherwise.
     last_ms

@@ -17,6 +17,7 @@ from clickhouse_connect.driver.exceptions import ClickHouseError
 from urllib3.exceptions import HTTPError
 
 from livetags import ledger
+from livetags.dictionary_updates import updates_folder
 from livetags.embedded import topics
 from livetags.inputs import Input
 from livetags.job_process import PROGRAM, JobProcess
@@ -147,6 +148,7 @@ def run_profile_update(
             bounded,
             str(spool_file) if spool_file is not None else "",
             erasures(client, database),
+            "" if bounded else updates_folder(settings),
         )
         job = JobProcess(settings, run, restore, startup, program)
         while job.running():

@@ -29,6 +29,8 @@ FROM
     WHERE g.kind = 'weight'
     GROUP BY tag
 )
+-- a group nobody had a half-life ago says nothing about change
+QUALIFY group_before > 0
 ORDER BY abs(now_share - before_share) DESC, tag
 LIMIT {count:UInt32}
 """

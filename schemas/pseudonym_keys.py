@@ -14,8 +14,8 @@ from msgspec import Struct
 
 _MIN_BYTES = 32
 _HOW = (
-    'expected {"active": "k1", "keys": {"k1": "<64 or more hex digits>"}, "person_key": "<64 or more hex digits>"}, and '
-    '"previous" while a rotation goes on; `livetags keys new` writes one'
+    'expected {"active": "k1", "keys": {"k1": "<64 or more hex digits>"}, "person_key": "<64 or more hex digits>"}, '
+    'and "previous" while a rotation goes on; `livetags keys new` writes one'
 )
 
 

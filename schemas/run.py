@@ -45,6 +45,8 @@ class Run(Struct, frozen=True):
         Where the records of all files lie, in the order of a replay (``files``).
     erased
         Pseudonym -> time up to which everything of it was erased before the run began.
+    dictionary_updates
+        Folder, as a URI, in which new versions of the dictionaries appear while the job runs; "" for none.
     """
 
     run_id: str
@@ -52,6 +54,7 @@ class Run(Struct, frozen=True):
     bounded: bool
     spool: str = ""
     erased: dict[str, int] = {}
+    dictionary_updates: str = ""
 
 
 def locate(run: Run, position: int) -> tuple[str, str, int, int]:

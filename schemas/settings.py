@@ -72,7 +72,7 @@ class Settings(BaseSettings):
     )
     pseudonym_keys_file: Path | None = Field(
         None,
-        description="file with that document, for example a mounted secret; neither: data_dir/pseudonym-keys.json, made once",
+        description="file with that document, for example a mounted secret; neither: data_dir/pseudonym-keys.json",
     )
     consent_list_version: int = Field(
         1,
@@ -152,6 +152,10 @@ class Settings(BaseSettings):
         None,
         description="CSV files of cells, districts, apps, devices, regions; files not there: the packaged ones; "
         "not set: data_dir/dictionaries, if that is there",
+    )
+    dictionary_updates: str = Field(
+        "",
+        description="URI of the folder where running jobs find new dictionaries; empty: data_dir/dictionary-updates",
     )
     utc_offset_hours: float = Field(
         8.0, ge=-12, le=14, description="local time of the subscribers: what night and workday mean; China has one zone"

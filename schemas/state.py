@@ -14,6 +14,7 @@ from __future__ import annotations
 from array import array
 from collections.abc import Callable
 from importlib import resources
+from threading import local
 from typing import Annotated, Any
 
 import msgspec
@@ -111,10 +112,21 @@ _FIELDS_1 = 9
 _MAX_BYTES = 1 << 26  # decompressed; a damaged header can claim anything
 _dictionary = zstandard.ZstdCompressionDict((resources.files("schemas") / "state_v2.zdict").read_bytes())
 _dictionary.precompute_compress(level=_LEVEL)
-_compress = zstandard.ZstdCompressor(
-    dict_data=_dictionary, level=_LEVEL, write_dict_id=False, write_checksum=True
-).compress
-_decompressor = zstandard.ZstdDecompressor(dict_data=_dictionary)
+
+
+class _Contexts(local):
+    """A compressor and a decompressor for each thread: they let go of the interpreter lock and are not thread-safe,
+    and in thread mode several operators work in one process (shared ones took the JVM down).
+    """
+
+    def __init__(self) -> None:
+        self.compress = zstandard.ZstdCompressor(
+            dict_data=_dictionary, level=_LEVEL, write_dict_id=False, write_checksum=True
+        ).compress
+        self.decompress = zstandard.ZstdDecompressor(dict_data=_dictionary).decompress
+
+
+_contexts = _Contexts()
 _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(Profile)
 
@@ -166,7 +178,7 @@ def encode(profile: Profile) -> bytes:
     for bucket, ids in seen.items():
         if isinstance(ids, set):
             seen[bucket] = pack_ids(ids)
-    return _VERSION_BYTE + _compress(_encoder.encode(profile))
+    return _VERSION_BYTE + _contexts.compress(_encoder.encode(profile))
 
 
 def decode(blob: bytes) -> Profile:
@@ -206,7 +218,7 @@ def decode(blob: bytes) -> Profile:
 def _decompress(compressed: memoryview) -> bytes:
     if zstandard.frame_content_size(compressed) > _MAX_BYTES:
         raise zstandard.ZstdError
-    return _decompressor.decompress(compressed, allow_extra_data=False)
+    return _contexts.decompress(compressed, allow_extra_data=False)
 
 
 def _checked(profile: Profile) -> Profile:

@@ -21,6 +21,8 @@ Numbered = tuple[int, int, int, bytes]
 
 _Timed = tuple[int, int, int, int, bytes]
 
+_MAX_WAITING = 100
+
 
 def in_step(inputs: Sequence[tuple[Feed, Sequence[Path]]], max_record_bytes: int) -> Iterator[Numbered]:
     """Every record of the inputs, in the order of a replay."""
@@ -38,19 +40,21 @@ def in_step(inputs: Sequence[tuple[Feed, Sequence[Path]]], max_record_bytes: int
 def _timed(number: int, feed: Feed, files: Sequence[Path], max_record_bytes: int) -> Iterator[_Timed]:
     """The feed's records, each with the newest time so far.
 
-    A jump counts only if the next record agrees: one broken clock must not hold back the rest of its feed.
+    A jump counts only if the next record that says a time agrees: one broken clock must not hold back the rest of its
+    feed.
     """
-    newest_ms = 0
-    waiting: tuple[int | None, int, int, bytes] | None = None
+    newest_ms = last_ms = 0
+    waiting: list[tuple[int, int, bytes]] = []  # the last record that says a time, and those after it
     for index, file in enumerate(files):
         for record, value in read_records(feed, file, max_record_bytes):
             time_ms = feed.event_time_ms(value) if len(value) <= max_record_bytes else None
-            if waiting is not None:
-                held_ms, *where, held = waiting
-                if held_ms is not None:
-                    newest_ms = max(newest_ms, held_ms if time_ms is None else min(held_ms, time_ms))
-                yield newest_ms, number, where[0], where[1], held
-            waiting = (time_ms, index, record, value)
-    if waiting is not None:
-        held_ms, *where, held = waiting
-        yield max(newest_ms, held_ms or 0), number, where[0], where[1], held
+            if time_ms is not None or len(waiting) == _MAX_WAITING:
+                if time_ms is not None:
+                    newest_ms = max(newest_ms, min(last_ms, time_ms))
+                    last_ms = time_ms
+                for place, held, held_value in waiting:
+                    yield newest_ms, number, place, held, held_value
+                waiting.clear()
+            waiting.append((index, record, value))
+    for place, held, held_value in waiting:
+        yield max(newest_ms, last_ms), number, place, held, held_value

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 from pyflink.common import Row, Types
-from pyflink.datastream import KeyedProcessFunction, OutputTag, RuntimeContext
+from pyflink.datastream import KeyedProcessFunction, OutputTag
 
 from jobs.operators.shard_operator import ShardOperator
 from schemas.outputs import pack_text
@@ -35,9 +35,8 @@ class DoorOperator(ShardOperator):
     def __init__(self, public_settings: str, run: Run) -> None:
         super().__init__(public_settings, run, 0)
 
-    def open(self, runtime_context: RuntimeContext) -> None:
-        """Resolve settings, dictionaries and the keys, which only the worker knows."""
-        super().open(runtime_context)
+    def prepare(self) -> None:
+        """Resolve the keys, which only the worker knows."""
         feeds = [FEEDS[i.feed] for i in self._run.inputs]
         keyed = KeyedPseudonyms(self.settings.keys()) if any(feed.linked for feed in feeds) else None
         self._door = Door(
@@ -59,7 +58,7 @@ class DoorOperator(ShardOperator):
         records = list(zip(keys, values, positions, numbers, strict=True))
         records.sort(key=lambda record: record[3])
         passed = self._door.pass_batch(records, self.states, counts, now_ms)
-        last = records[-1][3]
+        last = max(numbers, default=0)
         for to, forwarded in passed.forwarded.items():
             yield FORWARDED, Row(to, last, pack_text(forwarded))
         yield from self.emit(passed.hot, passed.history, before, counts, ctx)

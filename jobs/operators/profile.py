@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 from pyflink.common import Row
-from pyflink.datastream import KeyedProcessFunction, RuntimeContext
+from pyflink.datastream import KeyedProcessFunction
 
 from jobs.operators.shard_operator import ShardOperator
 from schemas.outputs import unpack_forwarded
@@ -17,9 +17,8 @@ from udfs.stages.people import People
 class ProfileOperator(ShardOperator):
     """Input: ``Row(shard, [packed Forwarded ...])``: what the doors passed on in one window."""
 
-    def open(self, runtime_context: RuntimeContext) -> None:
-        """Resolve settings and dictionaries."""
-        super().open(runtime_context)
+    def prepare(self) -> None:
+        """The people under the rules in force."""
         self._people = People(self._run, self.rules)
 
     def process_element(self, value: Row, ctx: KeyedProcessFunction.Context) -> Iterator[Any]:

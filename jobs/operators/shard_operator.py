@@ -10,6 +10,7 @@ from pyflink.common import Row, Types
 from pyflink.datastream import KeyedProcessFunction, OutputTag, RuntimeContext
 from pyflink.datastream.state import MapStateDescriptor, ValueStateDescriptor
 
+from schemas.dictionaries import Dictionaries
 from schemas.outputs import HistoryBatch, HotBatch, ShardCounts, pack, pack_text, unpack_counts
 from schemas.rules import Rules
 from schemas.run import Run
@@ -42,7 +43,6 @@ class ShardOperator(KeyedProcessFunction):  # type: ignore[misc]
         """Get the state handles and resolve the settings."""
         settings = Settings.on_worker(self._public_settings)
         self.settings = settings
-        self.rules: Rules = settings.rules(GROUPS, load(settings.dictionaries_folder()))
         # A batch is some 100,000 small tuples without cycles, freed by reference counting at its end. Collecting as
         # often as the default asks took 29 % of the operator's time (docs/decisions/0006-cache-blobs.md).
         gc.set_threshold(*_GC_THRESHOLDS)
@@ -53,6 +53,16 @@ class ShardOperator(KeyedProcessFunction):  # type: ignore[misc]
         self._counts = runtime_context.get_state(ValueStateDescriptor("counts", Types.PICKLED_BYTE_ARRAY()))
         metrics = runtime_context.get_metrics_group()
         self._metrics = {name: metrics.counter(name) for name in (*_COUNTED, "rejected")}
+        self.use(load(settings.dictionaries_folder()))
+
+    def use(self, dictionaries: Dictionaries) -> None:
+        """Work with these dictionaries from the next batch on."""
+        self.rules: Rules = self.settings.rules(GROUPS, dictionaries)
+        self.prepare()
+
+    def prepare(self) -> None:
+        """Make what depends on the rules anew; called whenever they change."""
+        raise NotImplementedError
 
     def counts_of(self, shard: int) -> ShardCounts:
         """The shard's totals so far. Both operators number their shards, one after the other's."""
