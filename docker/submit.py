@@ -26,9 +26,16 @@ from livetags.inputs import KAFKA_SCHEME, resolve
 from livetags.runner import JOB, prepare_stores
 from schemas.run import Run
 from schemas.settings import SETTINGS_FILE_VARIABLE, Settings
+from serving.erasures import erasures
 
 USAGE = "submit.py FEED [--bounded] [options of `flink run`]"
-SECRETS = ("LIVETAGS_REDIS_URL", "LIVETAGS_CLICKHOUSE_URL", "LIVETAGS_KAFKA_PROPERTIES")
+SECRETS = (
+    "LIVETAGS_REDIS_URL",
+    "LIVETAGS_CLICKHOUSE_URL",
+    "LIVETAGS_KAFKA_PROPERTIES",
+    "LIVETAGS_PSEUDONYM_KEYS",
+    "LIVETAGS_PSEUDONYM_KEYS_FILE",
+)
 
 
 def main(arguments: list[str]) -> int:
@@ -47,7 +54,13 @@ def main(arguments: list[str]) -> int:
         ledger.refuse_mixed(ledger.runs(client, database), inputs)
     started_at = datetime.now(UTC)
     run_id = f"{started_at:%Y%m%dT%H%M%S}-{uuid4().hex[:6]}"
-    run = Run(run_id, tuple(source.as_feed_input() for source in inputs), bounded)
+    run = Run(
+        run_id,
+        tuple(source.as_feed_input() for source in inputs),
+        bounded,
+        erased=erasures(client, database),
+        dictionary_updates="" if bounded else settings.dictionary_updates,
+    )
     listed = [{"feed": source.feed.name, "input": source.name} for source in inputs]
     with tempfile.TemporaryDirectory() as folder:
         # Files rather than arguments: longer than a shell likes, and not in the list of processes. Only this user can

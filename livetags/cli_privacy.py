@@ -8,11 +8,13 @@ from pathlib import Path
 from typing import Annotated
 from uuid import uuid4
 
+import msgspec
 import typer
 
 from livetags.console import AsJson, SetOption, SettingsFile, app, load_settings, out
 from livetags.embedded import stores
 from livetags.key_file import key_file, write_keys
+from livetags.private_file import write_private
 from livetags.rights import Receipt, erase_person, export_person
 from schemas.pseudonym_keys import new_keys, rotated
 
@@ -52,7 +54,7 @@ def export(
     if to is None:
         print(document)
     else:
-        to.write_text(document + "\n")
+        write_private(to, document + "\n")
         out.print(f"everything held of the person is in {to}")
 
 
@@ -73,8 +75,15 @@ def check_receipt(
 
 
 @keys_app.command()
-def new(settings: SettingsFile = None, set_: SetOption = None) -> None:
+def new(
+    print_: Annotated[bool, typer.Option("--print", help="print them in one line instead, for a secret store")] = False,
+    settings: SettingsFile = None,
+    set_: SetOption = None,
+) -> None:
     """Make a file of fresh keys; never overwrites one."""
+    if print_:
+        print(msgspec.json.encode(new_keys()).decode())
+        return
     file = key_file(load_settings(settings, set_))
     if file.exists():
         msg = f"{file} is there already: without its keys every pseudonym is lost; `livetags keys rotate` changes them"

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
+from livetags.private_file import write_private
 from schemas.pseudonym_keys import PseudonymKeys, new_keys
 from schemas.settings import KEYS_FILE, Settings
 
@@ -30,9 +30,4 @@ def ensure_keys(settings: Settings) -> PseudonymKeys:
 
 def write_keys(file: Path, keys: PseudonymKeys) -> None:
     """Write the file in one step; nobody but its owner can read it at any time."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    part = file.with_name(file.name + ".part")
-    part.unlink(missing_ok=True)
-    with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as out:
-        out.write(keys.to_json() + "\n")
-    part.replace(file)
+    write_private(file, keys.to_json() + "\n")

@@ -14,6 +14,8 @@ from msgspec import Struct
 
 from livetags.embedded import topics
 from livetags.inputs import resolve
+from livetags.key_file import ensure_keys
+from livetags.private_file import write_private
 from livetags.reach import reach_redis
 from livetags.runner import migrated_clickhouse
 from livetags.whose import identifiers_of, whose_is
@@ -61,9 +63,8 @@ class Receipt(Struct, forbid_unknown_fields=True):
         return msgspec.json.format(msgspec.json.encode(self)).decode()
 
     def write(self, file: Path) -> None:
-        """Write it to a file."""
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(self.to_json() + "\n")
+        """Write it to a file that only its owner can read."""
+        write_private(file, self.to_json() + "\n")
 
     @classmethod
     def read(cls, file: Path) -> Receipt:
@@ -117,6 +118,7 @@ def erase_person(settings: Settings, text: str, request: str, brokers: str = "")
     -----
     A job that runs from files, or starts later, is told of all erasures when it starts.
     """
+    ensure_keys(settings)  # without them there would be no receipt, once everything is gone
     client = migrated_clickhouse(settings)
     users = _users(settings, client, text)
     erased_ms = int(time.time() * 1000)
@@ -146,10 +148,18 @@ def export_person(settings: Settings, text: str) -> dict[str, Any]:
 
 def _users(settings: Settings, client: Client, text: str) -> list[str]:
     """The person's pseudonym first, then those of the identifiers that belong to them now."""
+    database = settings.clickhouse_database
     person = whose_is(settings, text)
-    mine = identifiers_now_of(client, settings.clickhouse_database, person)
+    mine = identifiers_now_of(client, database, person)
     named = [each for each in identifiers_of(settings, text) if each != text and each not in mine]
-    return list(dict.fromkeys([person, *mine, *([] if person in named else named)]))
+    users = list(dict.fromkeys([person, *mine, *([] if person in named else named)]))
+    # the hot profile of an id that is a pseudonym as it came may have expired; nothing is held of a raw identifier
+    if text not in users and (
+        text in erasures(client, database)
+        or any(held(client, database, reach_redis(settings), settings.redis_key_prefix, text).values())
+    ):
+        users.insert(0, text)
+    return users
 
 
 def _publish(brokers: str, identifier: str, request: str, erased_ms: int) -> None:

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import re
+
 from livetags.reach import reach_redis
 from schemas.pseudonym_keys import KeysError
 from schemas.redis_keys import identifier_key, profile_key
 from schemas.settings import Settings
 from udfs.privacy.pseudonym import KeyedPseudonyms
 
+_PSEUDONYM = re.compile(r"[a-z][a-z0-9]{0,7}\.[A-Za-z0-9_-]{20}")
+
 
 def identifiers_of(settings: Settings, text: str) -> list[str]:
     """Pseudonyms an identifier may be held under: itself if it is one, else by the active and the previous key."""
+    if _PSEUDONYM.fullmatch(text):
+        return [text]
     try:
         pseudonyms = KeyedPseudonyms(settings.keys())
     except KeysError:

@@ -71,6 +71,7 @@ def decode(key: bytes, value: bytes, pseudonyms: Pseudonyms) -> Billing:
 
 FEED = Feed(
     name="billing",
+    keyed_by="account",
     population="subscribers",
     topic="livetags.billing",
     file_format="delimited",

@@ -88,6 +88,7 @@ def decode(key: bytes, value: bytes, pseudonyms: Pseudonyms) -> Call | DataUsage
 
 FEED = Feed(
     name="cdr",
+    keyed_by="MSISDN",
     population="subscribers",
     topic="livetags.cdr",
     file_format="delimited",

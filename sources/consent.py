@@ -69,6 +69,7 @@ def decode(key: bytes, value: bytes, pseudonyms: Pseudonyms) -> Consent:
 
 FEED = Feed(
     name="consent",
+    keyed_by="MSISDN",
     population="subscribers",
     topic="livetags.consent",
     file_format="delimited",

@@ -82,6 +82,7 @@ def decode(key: bytes, value: bytes, pseudonyms: Pseudonyms) -> Contact:
 
 FEED = Feed(
     name="contact",
+    keyed_by="MSISDN",
     population="subscribers",
     topic="livetags.contact",
     file_format="delimited",

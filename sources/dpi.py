@@ -97,6 +97,7 @@ def sample(events: int, seed: int) -> Iterator[bytes]:
 
 FEED = Feed(
     name="dpi",
+    keyed_by="IMSI",
     population="subscribers",
     topic="livetags.dpi",
     file_format="delimited",

@@ -18,6 +18,8 @@ class Feed:
     ----------
     name
         Feed's name in commands, counts and dead letters.
+    keyed_by
+        What identifies the subscriber in its records: IMSI, MSISDN, account ...
     population
         Whose ids the subscribers' are. Feeds of one population update the same profiles, so they are run together.
     topic
@@ -44,6 +46,7 @@ class Feed:
     """
 
     name: str
+    keyed_by: str
     population: str
     topic: str
     file_format: Literal["lines", "delimited"]

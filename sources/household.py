@@ -143,6 +143,7 @@ def sample(events: int, seed: int) -> Iterator[bytes]:
 
 FEED = Feed(
     name="household",
+    keyed_by="household",
     population="households",
     topic="livetags.household",
     file_format="lines",

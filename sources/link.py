@@ -44,6 +44,7 @@ def decode(key: bytes, value: bytes, pseudonyms: Pseudonyms) -> Link:
 
 FEED = Feed(
     name="link",
+    keyed_by="any identifier",
     population="subscribers",
     topic="livetags.link",
     file_format="delimited",

@@ -58,6 +58,7 @@ def decode(key: bytes, value: bytes, pseudonyms: Pseudonyms) -> Order:
 
 FEED = Feed(
     name="order",
+    keyed_by="account",
     population="subscribers",
     topic="livetags.order",
     file_format="delimited",

@@ -58,6 +58,7 @@ def decode(key: bytes, value: bytes, pseudonyms: Pseudonyms) -> Registration:
 
 FEED = Feed(
     name="registration",
+    keyed_by="document",
     population="subscribers",
     topic="livetags.registration",
     file_format="delimited",

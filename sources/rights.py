@@ -47,6 +47,7 @@ def decode(key: bytes, value: bytes, pseudonyms: Pseudonyms) -> RightsRequest:
 
 FEED = Feed(
     name="rights",
+    keyed_by="any identifier",
     population="subscribers",
     topic="livetags.rights",
     file_format="delimited",

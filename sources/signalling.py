@@ -62,6 +62,7 @@ def decode(key: bytes, value: bytes, pseudonyms: Pseudonyms) -> Presence:
 
 FEED = Feed(
     name="signalling",
+    keyed_by="IMSI",
     population="subscribers",
     topic="livetags.signalling",
     file_format="delimited",

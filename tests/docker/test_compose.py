@@ -106,7 +106,15 @@ def test_who_has_the_passwords() -> None:
         urls = environment(service)
         assert re.fullmatch(r"redis://:\$\{REDIS_PASSWORD:.*\}@redis:6379/0", urls["LIVETAGS_REDIS_URL"])
         assert re.fullmatch(r"http://livetags:\$\{.*\}@clickhouse:8123", urls["LIVETAGS_CLICKHOUSE_URL"])
+        assert re.fullmatch(r"\$\{PSEUDONYM_KEYS:.*\}", urls["LIVETAGS_PSEUDONYM_KEYS"])
+    assert not any("PSEUDONYM" in name for name in environment("jobmanager"))
     assert environment("clickhouse")["CLICKHOUSE_USER"] == "livetags"
+
+
+def test_new_dictionaries_reach_every_reader_of_the_job() -> None:
+    folder = environment("submit")["LIVETAGS_DICTIONARY_UPDATES"].removeprefix("file://")
+    for service in ("submit", "jobmanager", "taskmanager-1", "taskmanager-2"):
+        assert f"dictionary-updates:{folder}" in SERVICES[service]["volumes"]
 
 
 def test_addresses_are_those_that_the_services_have() -> None:
