@@ -14,7 +14,7 @@ from pyflink.datastream import StreamExecutionEnvironment
 
 from bench import flink_sql, per_event, update_only
 from bench.discard import Discard
-from bench.tallied import TalliedProfileOperator
+from bench.tallied import TalliedDoorOperator
 from jobs import profile_update
 from jobs.environment import make_environment
 from jobs.operators.history_writer import HistoryWriter
@@ -69,8 +69,8 @@ def main(path: str) -> None:
 
 
 def _build_ours(environment: StreamExecutionEnvironment, settings: Settings, spec: Spec) -> None:
-    TalliedProfileOperator.folder = spec.folder
-    profile_update.ProfileOperator = TalliedProfileOperator  # type: ignore[attr-defined]
+    TalliedDoorOperator.folder = spec.folder
+    profile_update.DoorOperator = TalliedDoorOperator  # type: ignore[attr-defined]
     real = spec.variant == OURS_REAL_SINKS
     profile_update.build(
         environment,

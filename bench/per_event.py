@@ -21,9 +21,12 @@ from schemas.events import Purchase
 from schemas.run import Run
 from schemas.settings import Settings
 from sources.household import decode, subscriber
+from udfs.privacy.pseudonym import GivenPseudonyms
 from udfs.profile.advance import advance
 from udfs.profile.output import Folded
 from udfs.tags import GROUPS
+
+_PSEUDONYMS = GivenPseudonyms()
 
 Fields = tuple[str, int, int, str, float, float]
 # The identity is an unsigned 64-bit number; those made in bench/events.py fit the signed one of Flink.
@@ -36,7 +39,7 @@ class Decode(MapFunction):  # type: ignore[misc]
     def map(self, value: str) -> Fields:
         """Decode one record."""
         record = value.encode()
-        event = decode(subscriber(record) or b"", record)
+        event = decode(subscriber(record) or b"", record, _PSEUDONYMS)
         return event.user, event.event_id, event.event_time_ms, event.category, event.quantity, event.spend
 
 

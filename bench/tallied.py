@@ -1,4 +1,7 @@
-"""The project's own operator, with a count of what it saw: a few dozen calls a second, nothing per event."""
+"""The project's own operator, with a count of what it saw: a few dozen calls a second, nothing per event.
+
+Households are linked to nobody, so of their feed the door does all the work.
+"""
 
 from __future__ import annotations
 
@@ -10,13 +13,13 @@ from pyflink.datastream import KeyedProcessFunction, RuntimeContext
 from pyflink.datastream.state import ValueStateDescriptor
 
 from bench.tally import Tally
-from jobs.operators.profile import ProfileOperator
+from jobs.operators.door import DoorOperator
 from schemas.outputs import ShardCounts, unpack_counts
 from schemas.run import Run
 
 
-class TalliedProfileOperator(ProfileOperator):
-    """Does what `ProfileOperator` does and writes a tally, with the shards' own totals, at its end."""
+class TalliedDoorOperator(DoorOperator):
+    """Does what `DoorOperator` does and writes a tally, with the shards' own totals, at its end."""
 
     folder = ""
 

@@ -13,19 +13,22 @@ from pyflink.datastream.state import MapStateDescriptor
 from pyflink.table import StreamTableEnvironment
 
 from bench.tally import Tally
-from jobs.micro_batch import keyed_by_shard, shard_batches
+from jobs.micro_batch import BATCH_TYPE, keyed_by_shard, shard_batches
 from schemas import state
 from schemas.events import Event
 from schemas.run import Run
 from schemas.settings import Settings
 from sources import FEEDS
+from udfs.privacy.pseudonym import GivenPseudonyms
 from udfs.profile.advance import advance
 from udfs.profile.output import Folded
 from udfs.tags import GROUPS
 
+_PSEUDONYMS = GivenPseudonyms()
+
 
 class UpdateOnly(KeyedProcessFunction):  # type: ignore[misc]
-    """Input: ``Row(shard, keys, values, positions)``; no output."""
+    """Input: ``Row(shard, keys, values, positions, numbers)``; no output."""
 
     def __init__(self, public_settings: str, run: Run, folder: str) -> None:
         self._public_settings = public_settings
@@ -48,10 +51,10 @@ class UpdateOnly(KeyedProcessFunction):  # type: ignore[misc]
     def process_element(self, value: Row, ctx: KeyedProcessFunction.Context) -> None:
         """Fold one batch."""
         self._tally.begins()
-        _, keys, values, _ = value
+        _, keys, values, _, _ = value
         by_user: dict[str, list[Event]] = {}
         for key, record in zip(keys, values, strict=True):
-            event = self._decode(key, record)
+            event = self._decode(key, record, _PSEUDONYMS)
             by_user.setdefault(event.user, []).append(event)
         now_ms = ctx.timer_service().current_processing_time()
         cache = self._cache
@@ -84,11 +87,11 @@ def build(environment: StreamExecutionEnvironment, settings: Settings, run: Run,
     t_env.get_config().set("table.exec.resource.default-parallelism", str(settings.parallelism))
     batches = shard_batches(
         t_env,
-        run.inputs,
-        bounded=run.bounded,
+        run,
         startup="earliest-offset",
         kafka_properties={},
         shards=settings.shards,
         window_ms=settings.replay_window_ms,
     )
-    keyed_by_shard(batches).process(UpdateOnly(settings.public(), run, folder), output_type=Types.INT())
+    keyed = keyed_by_shard(batches, BATCH_TYPE)
+    keyed.process(UpdateOnly(settings.public(), run, folder), output_type=Types.INT())

@@ -307,7 +307,7 @@ class _City:
                 self._keep_allowed(person)
         else:
             families = families_of(event)
-            permitted = [f for f in families if any(self._allowed(person, p) for p in f.purposes)]
+            permitted = [f for f in families if self._allowed(person, f.purpose)]
             if families and not permitted:
                 raise Rejected(Reason.NO_CONSENT)
             for group, tag, amount in evidence_of(event, permitted, person.memory, self.rules):

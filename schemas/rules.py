@@ -55,6 +55,8 @@ class Rules(Struct, frozen=True):
         Oldest version of the consent lists whose decisions still count.
     dictionaries
         Cells, districts, apps, devices, regions, keywords.
+    not_in_history
+        Groups that are kept in the hot store only.
     """
 
     groups: dict[str, GroupRule]
@@ -70,3 +72,4 @@ class Rules(Struct, frozen=True):
     utc_offset_ms: int = 0
     consent_list_version: int = 1
     dictionaries: Dictionaries = NO_DICTIONARIES
+    not_in_history: frozenset[str] = frozenset()

@@ -291,6 +291,7 @@ class Settings(BaseSettings):
             utc_offset_ms=round(self.utc_offset_hours * 3_600_000),
             consent_list_version=self.consent_list_version,
             dictionaries=dictionaries,
+            not_in_history=frozenset(name for name, group in groups.items() if group.stores == "hot"),
         )
 
     def dictionaries_folder(self) -> Path | None:

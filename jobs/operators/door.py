@@ -54,7 +54,7 @@ class DoorOperator(ShardOperator):
         shard, keys, values, positions, numbers = value
         now_ms = ctx.timer_service().current_processing_time()
         counts = self.counts_of(shard)
-        before = msgspec.structs.replace(counts)
+        before = msgspec.structs.replace(counts, rejected=dict(counts.rejected))
         records = list(zip(keys, values, positions, numbers, strict=True))
         records.sort(key=lambda record: record[3])
         passed = self._door.pass_batch(records, self.states, counts, now_ms)

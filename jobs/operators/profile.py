@@ -26,6 +26,6 @@ class ProfileOperator(ShardOperator):
         shard, packed = value
         now_ms = ctx.timer_service().current_processing_time()
         counts = self.counts_of(shard)
-        before = msgspec.structs.replace(counts)
+        before = msgspec.structs.replace(counts, rejected=dict(counts.rejected))
         updated = self._people.update([unpack_forwarded(each) for each in packed], self.states, counts, now_ms)
         yield from self.emit(updated.hot, updated.history, before, counts, ctx)

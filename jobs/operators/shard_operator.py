@@ -75,7 +75,8 @@ class ShardOperator(KeyedProcessFunction):  # type: ignore[misc]
         """Write the totals and send what the batch changed."""
         for name in _COUNTED:
             self._metrics[name].inc(getattr(counts, name) - getattr(before, name))
-        self._metrics["rejected"].inc(len(history.dead_letters))
+        # not the dead letters: an erasure in the batch takes those of its person
+        self._metrics["rejected"].inc(sum(counts.rejected.values()) - sum(before.rejected.values()))
         self._counts.update(pack(counts))
         timers = ctx.timer_service()
         now_ms = timers.current_processing_time()

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-PACKAGES = ("schemas", "sources", "udfs", "sinks", "jobs", "serving", "livetags")
+PACKAGES = ("city", "schemas", "sources", "udfs", "sinks", "jobs", "serving", "livetags")
 
 
 def lint_imports(folder: Path) -> subprocess.CompletedProcess[str]:
@@ -47,6 +47,8 @@ def test_imports_keep_to_the_layers() -> None:
         ("udfs/profile/decay.py", "import time", "udfs/ has no I/O"),
         ("schemas/events.py", "import sources", "Data flows one way"),
         ("sources/feed.py", "import redis", "schemas/ and sources/ touch no store"),
+        ("city/__init__.py", "import schemas", "city/ shares no code"),
+        ("serving/__init__.py", "import udfs", "serving/ uses no sink"),
     ],
 )
 def test_an_import_against_the_layers_is_found(copied: Path, file: str, line: str, contract: str) -> None:

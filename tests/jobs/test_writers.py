@@ -10,7 +10,18 @@ from pyflink.common import Row
 
 from jobs.operators import history_writer, hot_writer
 from schemas import state
-from schemas.outputs import DeadLetter, HistoryBatch, HotProfile, ShardCounts, pack, pack_history
+from schemas.outputs import (
+    DeadLetter,
+    Export,
+    HistoryBatch,
+    HotBatch,
+    HotProfile,
+    LinkedIdentifier,
+    Removal,
+    ShardCounts,
+    pack,
+    pack_text,
+)
 from schemas.settings import Settings
 from udfs.profile.snapshot import snapshot
 from udfs.tags import GROUPS
@@ -21,6 +32,7 @@ SETTINGS = Settings(redis_url="redis://127.0.0.1:1", clickhouse_url="http://127.
 class FakeSink:
     def __init__(self, *_: Any) -> None:
         self.batches: list[Any] = []
+        self.calls: list[tuple[str, Any]] = []
         self.closed = False
 
     def open(self, half_lives_ms: dict[str, int]) -> None:
@@ -28,7 +40,14 @@ class FakeSink:
 
     def write_batch(self, batch: Any) -> tuple[int, int]:
         self.batches.append(list(batch))
+        self.calls.append(("write", [profile.user for profile in batch if isinstance(profile, HotProfile)]))
         return len(batch) - 1, 1
+
+    def remove(self, removals: list[Removal]) -> None:
+        self.calls.append(("remove", removals))
+
+    def link(self, links: list[LinkedIdentifier]) -> None:
+        self.calls.append(("link", links))
 
     def close(self) -> None:
         self.closed = True
@@ -38,8 +57,11 @@ def history_batch(number: int) -> HistoryBatch:
     evidence = (("spend", "tea", 1.5), ("quantity", "tea", 2.0))
     return HistoryBatch(
         [("household", f"u{number}", 1_767_225_600_000 + number, 2**64 - 1 - number, evidence)],
-        [DeadLetter("dpi", "log", 0, number, "malformed")],
-        ShardCounts(number, 2, 1, 0, {"dpi/malformed": 1}),
+        [DeadLetter("dpi", "log", 0, number, "malformed", f"u{number}")],
+        ShardCounts(number, 2, 1, 0, {"dpi/malformed": 1}, corrected={"dpi/app_normalised": 1}),
+        [Removal("move", f"u{number}", to="p")],
+        [LinkedIdentifier(f"u{number}", "p", number)],
+        [Export("request", f"u{number}", "state", "{}")],
     )
 
 
@@ -55,13 +77,14 @@ def test_every_packed_batch_of_history_reaches_the_sink_in_one_write(
     writer = history_writer.HistoryWriter(SETTINGS.public(), "run")
     writer.open(engine.restarted())
     sent = [history_batch(number) for number in range(3_000)]
-    assert writer.map(Row(0, [pack_history(batch).encode() for batch in sent])) == 3_000
+    assert writer.map(Row(0, [pack_text(batch).encode() for batch in sent])) == 3_000
     (written,) = writer._sink.batches
     for got, expected in zip(written, sent, strict=True):
         assert [(*event[:4], [tuple(e) for e in event[4]]) for event in got.events] == [
             (*event[:4], list(event[4])) for event in expected.events
         ]
-        assert (got.dead_letters, got.counts) == (expected.dead_letters, expected.counts)
+        for part in ("dead_letters", "counts", "removals", "links", "exports"):
+            assert getattr(got, part) == getattr(expected, part)
     assert engine.counters["history_rows"].count == 6_000
     writer.close()
     assert writer._sink.closed
@@ -75,7 +98,7 @@ def test_every_changed_profile_is_shown_and_refusals_are_counted(
     writer.open(engine.restarted())
     groups = {"spend": state.GroupState(681, GROUPS["spend"].half_life_ms, {"tea": [3.5, 1_767_225_600_000.0]})}
     profiles = {f"u{n}": state.Profile(n=n, last_event_ms=1_767_225_600_000, groups=groups) for n in range(1, 1_001)}
-    packed = pack([(user, state.encode(profile)) for user, profile in profiles.items()])
+    packed = pack(HotBatch([(user, state.encode(profile)) for user, profile in profiles.items()]))
     assert writer.map(packed) == 1
     rules = SETTINGS.rules(GROUPS)
     shown: list[HotProfile] = [snapshot(user, profile, rules) for user, profile in profiles.items()]
@@ -84,6 +107,26 @@ def test_every_changed_profile_is_shown_and_refusals_are_counted(
     assert writer._sink.half_lives_ms == {name: rule.half_life_ms for name, rule in rules.groups.items()}
     writer.close()
     assert writer._sink.closed
+
+
+def test_what_must_go_goes_before_links_and_profiles_are_written(
+    monkeypatch: pytest.MonkeyPatch, engine: FakeEngine
+) -> None:
+    monkeypatch.setattr(hot_writer, "RedisHotSink", FakeSink)
+    writer = hot_writer.HotWriter(SETTINGS.public())
+    writer.open(engine.restarted())
+    removals = [Removal("erase", "p.1", time_ms=5), Removal("move", "i", to="p.2")]
+    links = [LinkedIdentifier("i", "p.2", 7)]
+    writer.map(pack(HotBatch([("p.2", state.encode(state.Profile(n=1)))], removals, links)))
+    assert writer._sink.calls == [("remove", removals), ("link", links), ("write", ["p.2"])]
+
+
+def test_an_erasure_shows_in_the_snapshot(monkeypatch: pytest.MonkeyPatch, engine: FakeEngine) -> None:
+    monkeypatch.setattr(hot_writer, "RedisHotSink", FakeSink)
+    writer = hot_writer.HotWriter(SETTINGS.public())
+    writer.open(engine.restarted())
+    writer.map(pack(HotBatch([("p", state.encode(state.Profile(generation=1, n=1, erased_ms=77)))])))
+    assert writer._sink.batches[0][0].erased_ms == 77
 
 
 def test_a_writer_that_never_opened_closes() -> None:

@@ -35,7 +35,7 @@ def livetags(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
     ("arguments", "expected"),
     [
         (["run", "profile_updates", "--feed", "dpi", "--input", "x"], "expected profile_update"),
-        (["run", "profile_update", "--feed", "dpy", "--input", "x"], "expected one of household, dpi or all"),
+        (["run", "profile_update", "--feed", "dpy", "--input", "x"], "expected one of household, dpi, signalling,"),
         (["run", "profile_update", "--feed", "dpi", "--input", "no-such-file"], "no such input"),
         (["run", "profile_update", "--feed", "all", "--input", "kafka://h:1/topic"], "leave the topic out"),
         (["run", "profile_update", "--feed", "dpi", "--input", "kafka:///t"], "kafka://host:port"),

@@ -37,7 +37,7 @@ def test_a_key_that_is_no_text_is_none(tmp_path: Path) -> None:
     assert list(records_of((source,), [[tmp_path / "dpi.pb"]], 100)) == [("dpi", "dpi.pb", 0, 1, None, value)]
 
 
-def test_topics_and_files_one_after_the_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_files_first_and_topics_one_after_the_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     value = DpiRecord(subscriber_id="s1").SerializeToString()
     asked = []
 
@@ -56,16 +56,30 @@ def test_topics_and_files_one_after_the_other(tmp_path: Path, monkeypatch: pytes
         FeedInput("dpi", "kafka", ("topic",), bootstrap="host:1"),
         FeedInput("household", "files", ("h.jsonl",)),
     )
+    # no run reads both; if it did, nothing would be in step with a topic
     assert list(records_of(inputs, [[], [tmp_path / "h.jsonl"]], 100, [{0: 6, 1: 4}, None])) == [
+        ("household", "h.jsonl", 0, 1, b"1", b'{"household_id": "1"}'),
         ("dpi", "topic", 0, 5, b"own", value),
         ("dpi", "topic", 1, 0, b"s1", value),
         ("dpi", "topic", 1, 1, b"s1", value),
         ("dpi", "topic", 1, 2, b"k", None),
         ("dpi", "topic", 1, 3, None, b""),
         ("dpi", "topic", 1, 4, None, value * 100),
-        ("household", "h.jsonl", 0, 1, b"1", b'{"household_id": "1"}'),
     ]
     assert asked == [("host:1", "topic", {0: 6, 1: 4})]
+
+
+def test_files_of_several_feeds_in_the_order_of_a_replay(tmp_path: Path) -> None:
+    lines = [b'{"household_id": "1", "event_time_ms": %d}' % time_ms for time_ms in (1_000, 3_000)]
+    flow = DpiRecord(subscriber_id="s1", event_time_ms=2_000).SerializeToString()
+    (tmp_path / "h.jsonl").write_bytes(b"\n".join(lines))
+    (tmp_path / "d.pb").write_bytes(bytes([len(flow)]) + flow)
+    inputs = (FeedInput("dpi", "files", ("d.pb",)), FeedInput("household", "files", ("h.jsonl",)))
+    assert list(records_of(inputs, [[tmp_path / "d.pb"], [tmp_path / "h.jsonl"]], 100)) == [
+        ("household", "h.jsonl", 0, 1, b"1", lines[0]),
+        ("dpi", "d.pb", 0, 1, b"s1", flow),
+        ("household", "h.jsonl", 0, 2, b"1", lines[1]),
+    ]
 
 
 def test_files_that_do_not_fit_the_inputs_are_an_error(tmp_path: Path) -> None:

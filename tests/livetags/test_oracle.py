@@ -15,6 +15,7 @@ from schemas.reasons import Rejected
 from schemas.settings import Settings
 from schemas.state import Profile
 from sources import FEEDS
+from udfs.privacy.pseudonym import GivenPseudonyms
 from udfs.profile.advance import advance
 from udfs.profile.output import DUPLICATE, Folded, Refused
 from udfs.profile.snapshot import snapshot
@@ -100,6 +101,9 @@ def test_every_refusal_is_counted_and_placed() -> None:
         12: "key_missing",
         13: "key_mismatch",
     }
+    assert {offset: who for (_, _, _, offset, _), who in result.dead_letters.items() if who} == dict.fromkeys(
+        (7, 9, 10), "7"
+    )  # of the others nobody can tell whose they are
     assert result.counts == OracleCounts(
         13, 2, 1, {f"household/{r}": list(reasons.values()).count(r) for r in reasons.values()}
     )
@@ -164,6 +168,6 @@ def test_the_same_as_advance_whatever_arrives(
 
 def _decoded(key: bytes | None, value: bytes | None) -> Event:
     try:
-        return FEEDS["household"].decode(key or b"", value or b"")
+        return FEEDS["household"].decode(key or b"", value or b"", GivenPseudonyms())
     except Rejected:
         pytest.fail("these tests make only records that decode")

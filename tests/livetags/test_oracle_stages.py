@@ -28,6 +28,7 @@ from schemas.position import pack_position
 from schemas.run import FeedInput, Run
 from schemas.settings import Settings
 from sources import FEEDS
+from udfs.privacy.pseudonym import GivenPseudonyms
 from udfs.profile.decay import weight_at
 from udfs.profile.weighted_welford import deviation
 from udfs.tags import GROUPS
@@ -42,14 +43,6 @@ IDENTIFIERS = ["one", "two", "three"]
 PERSONS = ["p.1", "p.2"]
 FLOOR = 1e-6
 WIDE = {"max_tags_per_group": 10_000, "weight_floor": FLOOR}
-
-
-class Unchanged:
-    def identifier(self, raw: str) -> str:
-        return raw
-
-    def person(self, reference: str) -> str:
-        return reference
 
 
 class Said(NamedTuple):
@@ -200,7 +193,7 @@ def staged(log: list[Record], cuts: list[int], chosen: Settings, erased: dict[st
     inputs = [Input(FEEDS[feed], bootstrap="", topic=f"{feed}-topic") for feed in LOGS]
     run = Run("r", tuple(FeedInput(feed, "kafka", (f"{feed}-topic",)) for feed in LOGS), True, erased=erased)
     stores = Stores()
-    stages = InProcess(run, inputs, chosen, Unchanged(), NO_DICTIONARIES, stores.write)
+    stages = InProcess(run, inputs, chosen, GivenPseudonyms(), NO_DICTIONARIES, stores.write)
     records = [
         (key, value, pack_position(LOGS.index(feed), partition, offset), number)
         for number, (feed, _, partition, offset, key, value) in enumerate(log)
@@ -350,7 +343,7 @@ def first_link_to_someone_erased(said: list[Said], erased: dict[str, int]) -> bo
 def check(said: list[Said], cuts: list[int], chosen: Settings, erased: dict[str, int]) -> None:
     log = log_of(said)
     stages, stores = staged(log, sorted(min(cut, len(log)) for cut in cuts), chosen, erased)
-    assert_same(stages, stores, recompute(log, chosen, NOW_MS, pseudonyms=Unchanged(), erased=erased))
+    assert_same(stages, stores, recompute(log, chosen, NOW_MS, pseudonyms=GivenPseudonyms(), erased=erased))
 
 
 @settings(max_examples=300, deadline=None)
@@ -512,7 +505,7 @@ def test_what_the_oracle_keeps_of_both_stages_by_hand() -> None:
         call("two", 5, 24 * 7),  # of service only
     ]
     log = log_of(said)
-    expected = recompute(log, Settings(**WIDE), NOW_MS + 8 * DAY_MS, pseudonyms=Unchanged())
+    expected = recompute(log, Settings(**WIDE), NOW_MS + 8 * DAY_MS, pseudonyms=GivenPseudonyms())
     person = expected.profiles["p.1"]
     assert set(expected.profiles) == {"p.1"}
     assert (person.n, person.as_of_ms) == (2 + 1 + 1 + 1 + 1, T0_MS + 7 * DAY_MS)

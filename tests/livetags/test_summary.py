@@ -26,14 +26,24 @@ def write(clickhouse: str, clickhouse_client: Client, database: str) -> ClickHou
     return ClickHouseHistorySink(clickhouse, database, "run", 5.0, 10.0)
 
 
-def test_where_all_happened_within_a_half_life_every_share_begins_at_nothing(
+def test_a_group_that_nobody_had_a_half_life_ago_says_nothing_about_change(
     write: ClickHouseHistorySink, clickhouse_client: Client, database: str
 ) -> None:
     rows: list[Row] = [("dpi", "u", f"app:{name}", T0_MS, n, 1.0) for n, name in enumerate("aaab")]
     write.write_batch([history_of(rows)])
+    assert most_changed_tags(clickhouse_client, database, 5) == []
+    # another group that has a past is shown, and shows nothing of the first
+    long_ago_ms = T0_MS - 31 * MS_PER_DAY
+    more: list[Row] = [
+        ("household", "u", "spend:x", long_ago_ms, 10, 4.0),
+        ("household", "u", "spend:y", T0_MS, 11, 4.0),
+    ]
+    write.write_batch([history_of(more)])
     first, second = most_changed_tags(clickhouse_client, database, 5)
-    assert (first.tag, first.before, first.before_share, first.now, first.now_share) == ("app:a", 0.0, 0.0, 3.0, 0.75)
-    assert (second.tag, second.now_share) == ("app:b", 0.25)
+    assert (first.tag, second.tag) == ("spend:x", "spend:y")
+    assert (second.before, second.before_share, second.now) == (0.0, 0.0, 4.0)
+    assert first.before_share == 1.0
+    assert isclose(first.now_share + second.now_share, 1.0)
 
 
 def test_a_new_tag_that_took_over_comes_first(

@@ -17,6 +17,15 @@ from livetags import verify as verify_module
 from livetags.oracle import OracleResult, Record, recompute
 from livetags.verify import Verdict, verify
 from schemas.outputs import DeadLetter, HistoryBatch, ShardCounts
+from schemas.pb.livetags.v1.consent_pb2 import (
+    CONSENT_DECISION_GRANTED,
+    CONSENT_DECISION_WITHDRAWN,
+    CONSENT_LIST_OPTIONAL,
+    ConsentRecord,
+)
+from schemas.pb.livetags.v1.dpi_pb2 import DpiRecord
+from schemas.pb.livetags.v1.link_pb2 import LinkRecord
+from schemas.pb.livetags.v1.rights_pb2 import RIGHTS_ACTION_ERASE, RightsRecord
 from schemas.redis_keys import evidence_key, profile_key
 from schemas.settings import Settings
 from sinks.clickhouse_history import ClickHouseHistorySink
@@ -36,9 +45,19 @@ HALF_LIVES_MS = {group.name: group.half_life_ms for group in GROUPS.values()}
 
 
 def log_of(events: int = 600, users: int = 12) -> list[Record]:
-    """Both feeds with everything that happens to a log: repeats, late, future, broken and ancient records."""
+    """Everything that happens to a log: repeats, late, future, broken and ancient records; decisions, links, erasure.
+
+    Of the subscribers of `dpi` all consent, two turn out to be one person half-way, one of whose numbers is erased in
+    the end, and another takes the consent back.
+    """
     rng = random.Random(7)
-    values = [("dpi", value) for value in FEEDS["dpi"].sample(events, 3)]
+    flows = list(FEEDS["dpi"].sample(events, 3))
+    names = sorted({DpiRecord.FromString(value).subscriber_id for value in flows})
+    values = [("consent", decision(name, T0_MS)) for name in names]
+    values += [("dpi", value) for value in flows[: events // 2]]
+    values += [("link", link(name, T0_MS + 7 * DAY_MS)) for name in (LINKED_FIRST, LINKED_SECOND)]
+    values += [("dpi", value) for value in flows[events // 2 :]]
+    values += [("consent", decision(WITHDRAWN, T0_MS + 13 * DAY_MS, granted=False)), ("rights", erasure(ERASED))]
     for number in range(events):
         spoiled = rng.random()
         time_ms = T0_MS + number * 13 * DAY_MS // events
@@ -58,6 +77,32 @@ def log_of(events: int = 600, users: int = 12) -> list[Record]:
         (feed, f"{feed}.log", 0, number, FEEDS[feed].subscriber(value), value)
         for number, (feed, value) in enumerate(values, 1)
     ]
+
+
+ALONE, LINKED_FIRST, LINKED_SECOND, WITHDRAWN, ERASED = (f"s{number:09d}" for number in range(1, 6))
+PERSON = "a person"
+
+
+def decision(name: str, time_ms: int, granted: bool = True) -> bytes:
+    return ConsentRecord(
+        msisdn=name,
+        record_id=f"{name}-{granted}",
+        event_time_ms=time_ms,
+        list=CONSENT_LIST_OPTIONAL,
+        purpose="profiling",
+        decision=CONSENT_DECISION_GRANTED if granted else CONSENT_DECISION_WITHDRAWN,
+        list_version=1,
+    ).SerializeToString()
+
+
+def link(name: str, time_ms: int) -> bytes:
+    return LinkRecord(identifier=name, record_id=name, event_time_ms=time_ms, person_ref=PERSON).SerializeToString()
+
+
+def erasure(name: str) -> bytes:
+    return RightsRecord(
+        identifier=name, record_id="case", event_time_ms=NOW_MS - DAY_MS, action=RIGHTS_ACTION_ERASE
+    ).SerializeToString()
 
 
 @dataclass
@@ -107,11 +152,20 @@ def user(stores: Stores) -> str:
     return next(user for user in stores.oracle.profiles if user.startswith("h"))
 
 
+def rows_of(oracle: OracleResult) -> int:
+    """Pieces of evidence, each a row of history."""
+    return sum(tag.evidence_rows for profile in oracle.profiles.values() for tag in profile.tags.values())
+
+
 def test_sound_stores_pass(stores: Stores, monkeypatch: pytest.MonkeyPatch) -> None:
     oracle = stores.oracle
     assert len(oracle.counts.rejected) >= 5
     assert oracle.counts.duplicates
     assert len(oracle.profiles) > 20
+    assert {ALONE, PERSON, WITHDRAWN} <= oracle.profiles.keys()
+    assert oracle.profiles.keys().isdisjoint({LINKED_FIRST, LINKED_SECOND, ERASED})
+    assert oracle.profiles[WITHDRAWN].tags == {}
+    assert len(oracle.profiles[PERSON].tags) > 8
     for per_chunk in (400_000, 400):
         monkeypatch.setattr(verify_module, "_EVIDENCE_PER_CHUNK", per_chunk)
         told: list[int] = []
@@ -119,7 +173,7 @@ def test_sound_stores_pass(stores: Stores, monkeypatch: pytest.MonkeyPatch) -> N
         assert verdict.ok, verdict.first
         assert told[-1] == verdict.users == len(oracle.profiles)
         assert verdict.tags == sum(len(profile.tags) for profile in oracle.profiles.values())
-        assert verdict.rows == 3 * oracle.counts.folded
+        assert verdict.rows == rows_of(oracle) > 3 * 600
         assert verdict.dead_letters == len(oracle.dead_letters) == sum(oracle.counts.rejected.values())
         assert verdict.capped_groups == 0
     assert json.loads(verdict.to_json())["ok"] is True
@@ -228,12 +282,12 @@ def test_old_and_worthless_rows_in_clickhouse_are_seen_too(stores: Stores, user:
     stores.write_history(history_of([("household", user, last, T0_MS - 5_000 * DAY_MS, 2, 0.0)]))
     verdict = stores.verify()
     only(verdict, clickhouse_rows=1, clickhouse_values=1)
-    assert verdict.rows == 3 * stores.oracle.counts.folded + 2
+    assert verdict.rows == rows_of(stores.oracle) + 2
 
 
 def test_users_and_tags_lost_and_added_in_clickhouse(stores: Stores, user: str) -> None:
     stores.command("DELETE FROM {database:Identifier}.tag_evidence WHERE user = {user:String}", user=user)
-    rows = [("nobody", "spend:x"), ("", "spend:x"), ("~~~", "spend:x"), ("s000000001", "spend:x")]
+    rows = [("nobody", "spend:x"), ("", "spend:x"), ("~~~", "spend:x"), (ALONE, "spend:x")]
     batch = history_of([("dpi", user, tag, T0_MS, number, 1.0) for number, (user, tag) in enumerate(rows)])
     stores.write_history(batch)
     only(stores.verify(), clickhouse_user_missing=1, clickhouse_user_extra=3, clickhouse_tag_extra=1)
@@ -257,6 +311,9 @@ def test_counts_that_do_not_add_up(stores: Stores) -> None:
     counts = stores.oracle.counts
     wrong = ShardCounts(0, counts.events_in + 1, counts.folded, counts.duplicates, counts.rejected)
     stores.write_history(HistoryBatch(counts=wrong))
+    stores.write_history(
+        HistoryBatch(counts=ShardCounts(1))
+    )  # all is said by the door's shard, nothing by the people's
     only(stores.verify(), counts=2)
 
 

@@ -8,11 +8,13 @@ The golden blob of each version is written once and kept for ever (an upgrade mu
 from __future__ import annotations
 
 import os
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from copy import deepcopy
 from pathlib import Path
 
 import pytest
+import zstandard
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
@@ -46,6 +48,9 @@ from udfs.profile.output import DUPLICATE
 from udfs.tags import GROUPS
 
 GOLDEN = Path(__file__).parents[1] / "golden"
+DICTIONARY = zstandard.ZstdCompressionDict(
+    (Path(state.__file__).with_name("state_v2.zdict")).read_bytes()  # part of version 2: it never changes
+)
 GOLDEN_V1 = GOLDEN / "state_v1.bin"
 GOLDEN_V2 = GOLDEN / "state_v2.bin"
 WRITE_GOLDEN = "WRITE_GOLDEN"
@@ -164,12 +169,13 @@ def golden_profile() -> Profile:
 
 def body_of(blob: bytes) -> bytes:
     """The MessagePack in a blob of the newest version."""
-    return state._decompress(memoryview(blob)[1:])
+    return zstandard.ZstdDecompressor(dict_data=DICTIONARY).decompress(blob[1:], allow_extra_data=False)
 
 
 def blob_of(body: bytes) -> bytes:
     """The blob of the newest version with this MessagePack in it."""
-    return bytes([SCHEMA_VERSION]) + state._compress(body)
+    compressor = zstandard.ZstdCompressor(dict_data=DICTIONARY, write_dict_id=False, write_checksum=True)
+    return bytes([SCHEMA_VERSION]) + compressor.compress(body)
 
 
 def v1_blob_of(profile: Profile) -> bytes:
@@ -411,3 +417,14 @@ def test_upgrades_run_step_by_step_up_to_the_newest(monkeypatch: pytest.MonkeyPa
     expected = golden_profile_v1()
     expected.last_write_ms = 42
     assert profile == expected
+
+
+def test_threads_encode_and_decode_at_the_same_time() -> None:
+    """As operators of one process do in thread mode."""
+    profiles = [Profile(n=n, groups={"spend": GroupState(n, 2, {f"t{n}": [1.0, 2.0]})}) for n in range(1, 400)]
+
+    def around(thread: int) -> bool:
+        return all(decode(encode(deepcopy(profile))) == profile for profile in profiles)
+
+    with ThreadPoolExecutor(4) as threads:
+        assert all(threads.map(around, range(4)))

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import gzip
 import io
+from collections.abc import Collection
 from pathlib import Path
 
 import pytest
+from feed_checks import PSEUDONYMS
 from google.protobuf.proto import serialize_length_prefixed
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from schemas.pb.livetags.v1.dpi_pb2 import DpiRecord
 from schemas.reasons import Reason, Rejected
-from sources import dpi, household
+from sources import FEEDS, cdr, dpi, household
 from sources.records import _delimited, _lines, input_files, read_records
 
 LIMIT = 64
@@ -155,7 +157,7 @@ def test_broken_framing_ends_the_file_with_one_record_that_is_refused(tail: byte
     assert len(values) == 2
     assert len(values[1]) <= LIMIT + 1
     with pytest.raises(Rejected) as rejected:
-        dpi.decode(dpi.subscriber(values[1]) or b"s1", values[1])
+        dpi.decode(dpi.subscriber(values[1]) or b"s1", values[1], PSEUDONYMS)
     assert rejected.value.reason is Reason.MALFORMED
 
 
@@ -164,7 +166,7 @@ def test_a_cut_record_is_refused_wherever_it_is_cut() -> None:
     for length in range(1, len(GOOD)):
         (value,) = read_delimited(varint(len(GOOD)) + GOOD[:length])
         try:
-            folded.append((length, dpi.decode(b"s1", value)))
+            folded.append((length, dpi.decode(b"s1", value, PSEUDONYMS)))
         except Rejected as rejected:
             if rejected.reason is not Reason.MALFORMED:
                 folded.append((length, rejected.reason))
@@ -191,7 +193,7 @@ def test_a_damaged_compressed_file_ends_in_one_unusable_record(tmp_path: Path, d
     assert [value for _, value in whole] == [b"%d" % (n * n) for n in range(len(whole))]
     assert last_number == len(whole) + 1
     with pytest.raises(Rejected):
-        household.decode(b"900", last)
+        household.decode(b"900", last, PSEUDONYMS)
 
 
 def test_input_files_are_the_feeds_own_in_name_order(tmp_path: Path) -> None:
@@ -202,6 +204,30 @@ def test_input_files_are_the_feeds_own_in_name_order(tmp_path: Path) -> None:
     assert names(household.FEED, True) == ["household-1.jsonl.gz", "household-2.jsonl", "other.jsonl"]
     assert names(dpi.FEED, True) == ["dpi.pb"]
     assert input_files(dpi.FEED, tmp_path / "notes.txt", only=False) == [tmp_path / "notes.txt"]
+
+
+def test_feeds_of_one_ending_in_one_folder_are_told_apart_by_the_files_names(tmp_path: Path) -> None:
+    for name in ("dpi.pb", "dpi-2.pb.gz", "cdr.pb", "cdr-old.pb", "collected.pb", "collected.jsonl"):
+        (tmp_path / name).write_bytes(b"")
+
+    def names(feed: dpi.Feed, only: bool, others: Collection[str] = FEEDS) -> list[str]:
+        return [file.name for file in input_files(feed, tmp_path, only, others)]
+
+    assert dpi.FEED.file_suffix == cdr.FEED.file_suffix
+    # several feeds: each by its name alone, so no file is read as two feeds, or as another's
+    assert names(dpi.FEED, only=False) == ["dpi-2.pb.gz", "dpi.pb"]
+    assert names(cdr.FEED, only=False) == ["cdr-old.pb", "cdr.pb"]
+    # one feed: also what is named after nobody, but nothing that is named after another feed
+    assert names(dpi.FEED, only=True) == ["collected.pb", "dpi-2.pb.gz", "dpi.pb"]
+    assert names(cdr.FEED, only=True) == ["cdr-old.pb", "cdr.pb", "collected.pb"]
+    assert names(dpi.FEED, only=True, others=()) == ["cdr-old.pb", "cdr.pb", "collected.pb", "dpi-2.pb.gz", "dpi.pb"]
+
+
+def test_a_folder_with_other_feeds_files_only_holds_none_of_this_one(tmp_path: Path) -> None:
+    (tmp_path / "cdr.pb").write_bytes(b"")
+    with pytest.raises(FileNotFoundError, match=r"no file for feed dpi: expected \*\.pb"):
+        input_files(dpi.FEED, tmp_path, only=True, others=FEEDS)
+    assert input_files(dpi.FEED, tmp_path / "cdr.pb", only=True, others=FEEDS) == [tmp_path / "cdr.pb"]
 
 
 def test_input_that_is_not_there_is_refused_with_its_path_and_what_was_expected(tmp_path: Path) -> None:

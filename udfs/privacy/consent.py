@@ -11,12 +11,19 @@ Consents = dict[str, tuple[int, int, int]]
 """Purpose, or ``necessary`` for that whole list -> (time of the decision, 1 granted or 0 withdrawn, list version)."""
 
 
+# Purpose -> what a decision about it names; None where no decision is needed.
+_DECIDED_AS: dict[str, str | None] = {
+    name: None if purpose.list == "source" else NECESSARY if purpose.list == "necessary" else name
+    for name, purpose in PURPOSES.items()
+}
+
+
 def allowed(consents: Consents, purpose: str, rules: Rules) -> bool:
     """Whether a purpose may be served now."""
-    kind = PURPOSES[purpose].list
-    if kind == "source":
+    asked = _DECIDED_AS[purpose]
+    if asked is None:
         return True
-    decision = consents.get(NECESSARY if kind == "necessary" else purpose)
+    decision = consents.get(asked)
     return decision is not None and decision[1] == 1 and decision[2] >= rules.consent_list_version
 
 

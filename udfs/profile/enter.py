@@ -21,6 +21,17 @@ _IN_FUTURE = Refused(Reason.TIME_IN_FUTURE)
 _TOO_EARLY = Refused(Reason.TIME_BEFORE_MINIMUM)
 _ERASED = Refused(Reason.ERASED)
 
+LEAVES_NOTHING = frozenset(
+    {
+        Reason.TIME_IN_FUTURE,
+        Reason.TIME_BEFORE_MINIMUM,
+        Reason.ERASED,
+        Reason.LATE_BEYOND_HORIZON,
+        Reason.USER_FLOOD,
+    }
+)
+"""Reasons for which an event is refused before anything of it is remembered."""
+
 
 def enter(
     profile: Profile, event: Event, rules: Rules, now_ms: int, corrections: list[str]

@@ -34,44 +34,51 @@ def fold(profile: Profile, event: Event, rules: Rules) -> Output:
     The profile depends on the set of events and of decisions before each, not on the order among events, up to float
     rounding, as far as the tags' declarations say so (``order_free``).
     """
-    if event.event_time_ms <= profile.erased_ms:
+    event_time_ms = event.event_time_ms
+    if event_time_ms <= profile.erased_ms:
         return _BEFORE_ERASURE
-    if isinstance(event, RightsRequest):
-        if event.action == "erase":
-            erase(profile, event.event_time_ms)
-            return ERASED
-        return Folded(())
+    kind = event.__class__
+    if kind is RightsRequest:
+        return _asked(profile, event)  # type: ignore[arg-type]
     evidence: tuple[Evidence, ...] = ()
     forgotten: tuple[str, ...] = ()
-    if isinstance(event, Consent):
-        forgotten = decide(profile, event, rules)
-        if profile.memory is not None:
-            forget(profile.memory, lambda purpose: allowed(profile.consents, purpose, rules))
+    if kind is Consent:
+        forgotten = _decided(profile, event, rules)  # type: ignore[arg-type]
     else:
         consents = profile.consents
         families = families_of(event)
-        permitted = [family for family in families if any(allowed(consents, p, rules) for p in family.purposes)]
+        permitted = [family for family in families if allowed(consents, family.purpose, rules)]
         if families and not permitted:
             return _NO_CONSENT
-        if profile.memory is None:
-            profile.memory = PersonMemory()
-        evidence = tuple(
-            each
-            for each in evidence_of(event, permitted, profile.memory, rules)
-            if allowed(consents, rules.groups[each[0]].purpose, rules)
-        )
+        memory = profile.memory
+        if memory is None:
+            memory = profile.memory = PersonMemory()
+        evidence = evidence_of(event, permitted, memory, rules)
         for _, _, value in evidence:
             # also false for NaN; a larger value would overflow sums and squares, for good
             if not -MAX_MAGNITUDE <= value <= MAX_MAGNITUDE:
                 return _NOT_FINITE
-        _add(profile, evidence, event.event_time_ms, rules)
-    event_time_ms = event.event_time_ms
+        _add(profile, evidence, event_time_ms, rules)
     if event_time_ms > profile.last_event_ms:
         profile.last_event_ms = event_time_ms
     if profile.n == 0 or event_time_ms < profile.first_event_ms:
         profile.first_event_ms = event_time_ms
     profile.n += 1
     return Folded(evidence, forgotten)
+
+
+def _asked(profile: Profile, event: RightsRequest) -> Output:
+    if event.action == "erase":
+        erase(profile, event.event_time_ms)
+        return ERASED
+    return Folded(())
+
+
+def _decided(profile: Profile, event: Consent, rules: Rules) -> tuple[str, ...]:
+    forgotten = decide(profile, event, rules)
+    if profile.memory is not None:
+        forget(profile.memory, lambda purpose: allowed(profile.consents, purpose, rules))
+    return forgotten
 
 
 def erase(profile: Profile, erased_ms: int) -> None:

@@ -16,6 +16,7 @@ from schemas import state
 from schemas.events import CardsOpened, Event, Link, Registration, RightsRequest
 from schemas.outputs import (
     DeadLetter,
+    Evidence,
     Forwarded,
     HistoryBatch,
     HotBatch,
@@ -32,7 +33,7 @@ from schemas.run import Run, locate
 from schemas.state import Profile
 from udfs.privacy.identity import link, person_at
 from udfs.privacy.registrant import note_card
-from udfs.profile.enter import enter
+from udfs.profile.enter import LEAVES_NOTHING, enter
 from udfs.profile.fold import fold
 from udfs.profile.output import Duplicate, Erased, Folded, Refused
 from udfs.stages.export import exported
@@ -112,11 +113,16 @@ class Door:
         raw_of: dict[str, str] = {}
         for user, entered in self._by_user(records, passed, counts, raw_of).items():
             profile, bytes_before = states.load(user, counts)
+            changed = False
             if not bytes_before:
-                profile, bytes_before = self._moved(user, raw_of, profile, states, passed, counts)
+                fresh = profile
+                profile, bytes_before = self._moved(user, raw_of, fresh, states, passed, counts)
+                changed = profile is not fresh
             n_before, generation_before = profile.n, profile.generation
             for each in entered:
-                self._pass(user, profile, each, passed, counts, now_ms)
+                changed |= self._pass(user, profile, each, passed, counts, now_ms)
+            if not changed:
+                continue
             profile.last_write_ms = now_ms
             counts.users += (profile.n > 0) - (n_before > 0 and bytes_before > 0)
             blob = states.store(user, profile, bytes_before, counts)
@@ -175,19 +181,22 @@ class Door:
 
     def _pass(
         self, user: str, profile: Profile, each: Entered, passed: Passed, counts: ShardCounts, now_ms: int
-    ) -> None:
+    ) -> bool:
+        """Pass one event; returns whether the identifier's state changed."""
         feed = self._run.inputs[each.position >> FEED_SHIFT].feed
         corrections: list[str] = []
-        back_after_erasure = bool(profile.erased_ms and profile.links and profile.cleaning is None)
+        back_after_erasure = profile.erased_ms and profile.links and profile.cleaning is None
         entered = enter(profile, each.event, self._rules, now_ms, corrections)
         for code in corrections:
             counts.corrected[f"{feed}/{code}"] = counts.corrected.get(f"{feed}/{code}", 0) + 1
         if isinstance(entered, Duplicate):
             counts.duplicates += 1
             passed.duplicates.append(each.position)
-        elif isinstance(entered, Refused):
+            return False
+        if isinstance(entered, Refused):
             self._reject(entered.reason, each.position, user, passed, counts)
-        elif isinstance(entered, Link):
+            return entered.reason not in LEAVES_NOTHING
+        if isinstance(entered, Link):
             self._link(user, profile, entered, each.number, passed)
             counts.folded += 1
         elif isinstance(entered, Registration):
@@ -203,6 +212,7 @@ class Door:
                 self._forward(person, each.number, each.position, entered, passed)
             else:
                 self._fold(user, profile, entered, each.position, feed, passed, counts)
+        return True
 
     def _link(self, user: str, profile: Profile, event: Link, number: int, passed: Passed) -> None:
         first = link(profile, event.event_time_ms, event.person)
@@ -310,7 +320,9 @@ def record_output(user: str, event: Event, feed: str, output: Folded, rules: Rul
     """Add what a folded event was evidence for to the history, and take out what it withdrew consent to."""
     if output.forgotten:
         record_forgotten(user, output.forgotten, event.event_time_ms, history)
-    evidence = [each for each in output.evidence if rules.groups[each[0]].history]
+    evidence: Sequence[Evidence] = output.evidence
+    if rules.not_in_history:
+        evidence = [each for each in evidence if each[0] not in rules.not_in_history]
     if evidence:
         history.events.append((feed, user, event.event_time_ms, event.event_id, evidence))
 

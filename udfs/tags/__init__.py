@@ -84,14 +84,14 @@ class Family(NamedTuple):
     ----------
     name
         Its file's.
-    purposes
-        Purposes of the groups it derives from the event: with consent to none of them it must not see the event.
+    purpose
+        That of all groups it derives from the event: without consent to it, it must not see the event.
     evidence
         The event, what is remembered of the person (changed in place), the rules -> evidence.
     """
 
     name: str
-    purposes: tuple[str, ...]
+    purpose: str
     evidence: Callable[[Any, PersonMemory, Rules], tuple[Evidence, ...]]
 
 
@@ -99,8 +99,8 @@ def _families() -> dict[type[Event], tuple[Family, ...]]:
     found: dict[type[Event], tuple[Family, ...]] = {}
     for module in FAMILIES:
         for event in module.EVENTS:
-            purposes = {group.purpose for group in module.GROUPS if FEED_OF[event] in group.sources}
-            family = Family(module.__name__.rpartition(".")[2], tuple(sorted(purposes)), module.evidence)
+            [purpose] = {group.purpose for group in module.GROUPS if FEED_OF[event] in group.sources}
+            family = Family(module.__name__.rpartition(".")[2], purpose, module.evidence)
             found[event] = (*found.get(event, ()), family)
     return found
 

@@ -7,20 +7,23 @@ from copy import deepcopy
 from math import ceil, fsum, isclose, isfinite
 from random import Random
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from schemas import state
-from schemas.events import AppUse, Consent, Event, Link, Purchase, RightsRequest
+from schemas.dictionaries import App, Dictionaries
+from schemas.events import AppUse, Consent, Event, Purchase, RightsRequest
 from schemas.outputs import Evidence
 from schemas.person_memory import PersonMemory
 from schemas.reasons import Reason
 from schemas.rules import GroupRule, Rules
 from schemas.state import GroupState, Profile
+from udfs.cleaning import Correction
 from udfs.profile.advance import advance
 from udfs.profile.decay import expires_at_ms, weight_at
-from udfs.profile.output import DUPLICATE, Folded, Refused
+from udfs.profile.output import DUPLICATE, ERASED, Folded, Refused
 from udfs.tags import GROUPS, evidence_of, families_of
 
 MINUTE_MS = 60_000
@@ -34,7 +37,10 @@ quick = settings(max_examples=60, deadline=None)
 
 
 def rules_of(half_life_ms: int, **limits: int) -> Rules:
-    groups = {name: GroupRule(half_life_ms, group.kind == "numeric", group.kind == "fact", group.purpose) for name, group in GROUPS.items()}
+    groups = {
+        name: GroupRule(half_life_ms, group.kind == "numeric", group.kind == "fact", group.purpose)
+        for name, group in GROUPS.items()
+    }
     wide = {"dedup_buckets": EVERYTHING, "dedup_max_ids": EVERYTHING, "max_tags_per_group": EVERYTHING}
     return Rules(groups, **{**wide, **limits})
 
@@ -339,3 +345,96 @@ def test_a_finite_value_near_the_largest_double_does_not_stop_the_job() -> None:
 def test_the_deviation_of_accepted_values_stays_finite() -> None:
     profile = folded([purchase(1, spend=1e15), purchase(2, spend=0.0)])
     assert all(isfinite(x) for x in profile.groups["line_spend"].cells["all"])
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf"), 1.0000001e15])
+def test_a_value_beyond_all_bounds_is_refused_and_its_repeat_is_a_duplicate(value: float) -> None:
+    profile = folded([purchase()])
+    before = deepcopy(profile)
+    bad = Purchase("u", 2, T0_MS, "a", value, 1.0)
+    _, output, due_ms = advance(profile, bad, WEEK, NOW_MS)
+    assert output == Refused(Reason.VALUE_NOT_FINITE)
+    assert due_ms == before.due_ms
+    assert profile.seen != before.seen  # the values are looked at after the door, which remembers what it admits
+    assert advance(profile, bad, WEEK, NOW_MS)[1] is DUPLICATE
+    before.seen = profile.seen
+    assert profile == before
+
+
+def test_values_on_the_bounds_are_folded() -> None:
+    assert advance(Profile(), Purchase("u", 1, T0_MS, "a", 1e15, 1e15), WEEK, NOW_MS)[1].__class__ is Folded
+
+
+@pytest.mark.parametrize(
+    "consents",
+    [
+        {},
+        {"necessary": (1, 1, 1)},
+        {"profiling": (1, 0, 1)},
+        {"profiling": (1, 1, 0)},  # of a list that is no longer in force
+    ],
+    ids=["none", "another", "withdrawn", "outdated"],
+)
+def test_without_consent_an_event_is_refused_and_leaves_nothing_but_its_id(
+    consents: dict[str, tuple[int, int, int]],
+) -> None:
+    profile = Profile(consents=dict(consents))
+    before = deepcopy(profile)
+    event = AppUse("u", 1, T0_MS, "app", "video", 1, 1)
+    profile, output, due_ms = advance(profile, event, WEEK, NOW_MS)
+    assert (output, due_ms) == (Refused(Reason.NO_CONSENT), 0)
+    assert advance(profile, event, WEEK, NOW_MS)[1] is DUPLICATE
+    assert (profile.n, profile.groups, profile.memory, profile.consents) == (0, {}, None, consents)
+    for name in ("seen", "dedup_floor", "cleaning"):
+        setattr(before, name, getattr(profile, name))
+    assert profile == before
+
+
+def test_panel_data_needs_no_consent_of_the_operators() -> None:
+    assert advance(Profile(), purchase(), WEEK, NOW_MS)[1].__class__ is Folded
+
+
+def test_a_withdrawal_takes_its_groups_and_says_which_and_leaves_the_others() -> None:
+    profile = folded([purchase(), AppUse("u", 2, T0_MS, "app", "video", 1, 1)])
+    before = deepcopy(profile)
+    profile, output, _ = advance(profile, Consent("u", 3, T0_MS, "profiling", False, 1), WEEK, NOW_MS)
+    assert output == Folded((), ("rhythm", "app", "content", "flow_mb"))
+    assert set(profile.groups) == {"quantity", "spend", "line_spend"}
+    assert all(profile.groups[name] == before.groups[name] for name in profile.groups)
+    assert profile.n == 3
+
+
+def test_an_erasure_leaves_whose_it_is_and_when_it_was() -> None:
+    profile = folded([purchase(), AppUse("u", 2, T0_MS, "app", "video", 1, 1)])
+    profile.links = [(T0_MS, "p")]
+    profile, output, due_ms = advance(profile, RightsRequest("u", 9, T0_MS + HOUR_MS, "erase", "case"), WEEK, NOW_MS)
+    assert output is ERASED
+    assert due_ms == 0
+    assert profile == Profile(generation=1, links=[(T0_MS, "p")], erased_ms=T0_MS + HOUR_MS)
+    for late in (purchase(3, T0_MS + HOUR_MS), purchase(), Consent("u", 4, T0_MS, "profiling", True, 1)):
+        assert advance(profile, late, WEEK, NOW_MS)[1] == Refused(Reason.ERASED)
+    assert profile == Profile(generation=1, links=[(T0_MS, "p")], erased_ms=T0_MS + HOUR_MS)
+    assert advance(profile, purchase(5, T0_MS + HOUR_MS + 1), WEEK, NOW_MS)[1].__class__ is Folded
+    assert (profile.generation, profile.n) == (1, 1)
+
+
+def test_asking_for_a_copy_changes_nothing_but_that_it_was_asked() -> None:
+    profile = folded([purchase()])
+    before = deepcopy(profile)
+    request = RightsRequest("u", 9, T0_MS, "export", "case")
+    profile, output, _ = advance(profile, request, WEEK, NOW_MS)
+    assert output == Folded(())
+    assert advance(profile, request, WEEK, NOW_MS)[1] is DUPLICATE
+    before.seen = profile.seen
+    assert profile == before
+
+
+def test_what_cleaning_changed_is_said() -> None:
+    corrections: list[str] = []
+    dictionaries = Dictionaries(apps={"alias": App("The App", "video")})
+    rules = msgspec.structs.replace(WEEK, dictionaries=dictionaries)
+    _, output, _ = advance(consenting(), AppUse("u", 1, T0_MS, "Alias", "", 1, 1), rules, NOW_MS, corrections)
+    assert isinstance(output, Folded)
+    assert ("app", "The App", 1.0) in output.evidence
+    assert ("content", "video", 1.0) in output.evidence
+    assert corrections == [Correction.APP_NORMALISED, Correction.CATEGORY_FILLED]

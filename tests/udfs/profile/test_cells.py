@@ -178,3 +178,28 @@ def test_a_group_counter_of_uses_equals_counting_when_nothing_has_decayed() -> N
     names = "abracadabra"
     group = group_of([(name, 1.0, landmark_ms) for name in names])
     assert {tag: cell[0] for tag, cell in group.cells.items()} == Counter(names)
+
+
+moments = st.integers(T0_MS - 3, T0_MS)
+facts = st.lists(st.tuples(st.sampled_from("abc"), st.sampled_from([0.5, 1.0]), moments), min_size=1, max_size=9)
+
+
+@quick
+@given(facts, st.randoms(use_true_random=False))
+def test_of_facts_the_newest_stays_in_any_order(events: list[Evidence], random: object) -> None:
+    # one value for each tag and instant: which of two stays is not for the order to say
+    events = list({(tag, time_ms): (tag, value, time_ms) for tag, value, time_ms in events}.values())
+    shuffled = list(events)
+    random.shuffle(shuffled)  # type: ignore[attr-defined]
+    groups = []
+    for order in (events, shuffled):
+        group = GroupState(landmark_of(order[0][2], HALF_LIFE_MS), HALF_LIFE_MS, {})
+        for tag, value, time_ms in order:
+            scaled = cells.replace(group, tag, value, time_ms)
+            assert [scaled] == [cell[0] for cell in group.cells.values()]
+        groups.append(group)
+    assert groups[0] == groups[1]
+    newest, value, time_ms = max(events, key=lambda each: (each[2], each[0]))
+    assert groups[0].cells.keys() == {newest}
+    assert groups[0].cells[newest][-1] == time_ms
+    assert isclose(read(groups[0], groups[0].cells[newest][0], time_ms), value, rel_tol=1e-12)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from math import isclose
 
 import pytest
@@ -9,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from schemas import state
-from schemas.events import Event, Purchase
+from schemas.events import Billing, Event, Purchase
+from schemas.person_memory import LifecycleMemory, PersonMemory
 from schemas.rules import GroupRule, Rules
 from schemas.state import Profile
 from udfs.profile import weighted_welford
@@ -29,7 +31,10 @@ quick = settings(max_examples=80, deadline=None)
 
 
 def rules_of(half_life_ms: int = DAY_MS, max_tags: int = EVERYTHING, buckets: int = EVERYTHING) -> Rules:
-    groups = {name: GroupRule(half_life_ms, group.kind == "numeric", group.kind == "fact", group.purpose) for name, group in GROUPS.items()}
+    groups = {
+        name: GroupRule(half_life_ms, group.kind == "numeric", group.kind == "fact", group.purpose)
+        for name, group in GROUPS.items()
+    }
     return Rules(groups, max_tags_per_group=max_tags, dedup_buckets=buckets, dedup_max_ids=EVERYTHING)
 
 
@@ -152,3 +157,51 @@ def test_merging_keeps_the_evidence_time_of_a_numeric_cell_whose_weight_underflo
     mine, more = [1.0, 5.0, 0.0, 100.0], [0.0, 7.0, 0.0, 200.0]
     weighted_welford.merge(mine, more)
     assert mine == [1.0, 5.0, 0.0, 200.0]
+
+
+def registered(*said: tuple[int, int, str]) -> Profile:
+    """A profile of (number, time, plan) with the plan as a fact."""
+    profile = Profile(consents={"necessary": (1, 1, 1)})
+    for number, time_ms, plan in said:
+        bill = Billing("u", number, time_ms, "bill", 30.0, plan)
+        assert advance(profile, bill, rules_of(), NOW_MS)[1].__class__ is Folded
+    return profile
+
+
+@pytest.mark.parametrize("swapped", [False, True])
+def test_of_facts_the_newest_of_both_stays(swapped: bool) -> None:
+    one = registered((1, T0_MS, "new"), (2, T0_MS - DAY_MS, "old"))
+    other = registered((3, T0_MS - 1, "older"), (4, T0_MS - 2 * DAY_MS, "oldest"))
+    merged = merge(*((other, one) if swapped else (one, other)), rules_of())
+    assert merged.groups["plan"].cells.keys() == {"new"}
+    assert merged.groups["plan"].cells["new"][-1] == T0_MS
+    tied = merge(registered((1, T0_MS, "a")), registered((2, T0_MS, "b")), rules_of())
+    assert tied.groups["plan"].cells.keys() == {"b"}  # as if folded: the later name
+
+
+def test_a_fact_merged_in_weighs_what_it_did() -> None:
+    merged = merge(Profile(), registered((1, T0_MS, "new")), rules_of())
+    group = merged.groups["plan"]
+    assert weight_at(group.cells["new"][0], T0_MS, group.half_life_ms, group.landmark) == pytest.approx(1.0, rel=1e-12)
+
+
+def test_of_decisions_the_newest_of_both_counts_and_at_one_instant_the_withdrawal() -> None:
+    mine = Profile(consents={"a": (5, 1, 1), "b": (5, 1, 1), "c": (5, 1, 1), "d": (5, 1, 1)})
+    more = Profile(consents={"a": (6, 0, 1), "b": (4, 0, 1), "c": (5, 0, 1), "e": (1, 1, 1)})
+    merged = merge(mine, more, rules_of())
+    assert merged.consents == {"a": (6, 0, 1), "b": (5, 1, 1), "c": (5, 0, 1), "d": (5, 1, 1), "e": (1, 1, 1)}
+
+
+def test_the_later_erasure_and_the_higher_generation_stay_and_links_are_not_merged() -> None:
+    mine = Profile(generation=1, erased_ms=5, links=[(1, "p")])
+    merged = merge(mine, Profile(generation=2, erased_ms=4, links=[(2, "q")]), rules_of())
+    assert (merged.generation, merged.erased_ms, merged.links) == (2, 5, [(1, "p")])
+
+
+def test_memories_are_merged_and_one_alone_is_kept() -> None:
+    one = Profile(memory=PersonMemory(lifecycle=LifecycleMemory(1, 10, 2.0, 3.0)))
+    other = Profile(memory=PersonMemory(lifecycle=LifecycleMemory(2, 10, 4.0, 5.0)))
+    merged = merge(deepcopy(one), other, rules_of())
+    assert merged.memory == PersonMemory(lifecycle=LifecycleMemory(1, 10, 6.0, 8.0))
+    assert merge(Profile(), deepcopy(one), rules_of()).memory == one.memory
+    assert merge(deepcopy(one), Profile(), rules_of()).memory == one.memory

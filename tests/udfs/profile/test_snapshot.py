@@ -20,7 +20,10 @@ NOW_MS = T0_MS + 30 * DAY_MS
 
 
 def rules_of(half_life_ms: int = DAY_MS, max_tags: int = 256, retention_ms: int = 30 * DAY_MS) -> Rules:
-    groups = {name: GroupRule(half_life_ms, group.kind == "numeric", group.kind == "fact", group.purpose) for name, group in GROUPS.items()}
+    groups = {
+        name: GroupRule(half_life_ms, group.kind == "numeric", group.kind == "fact", group.purpose)
+        for name, group in GROUPS.items()
+    }
     return Rules(groups, max_tags_per_group=max_tags, dedup_buckets=10**6, hot_retention_ms=retention_ms)
 
 

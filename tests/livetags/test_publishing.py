@@ -1,0 +1,95 @@
+"""Publishing a folder's files: every record once, keyed, in order, and all feeds in step."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+
+import pytest
+from rich.console import Console
+
+from city import build
+from livetags import publishing
+from livetags.embedded import jars, java, kafka_broker, topics
+from livetags.embedded.kafka_broker import KafkaBroker
+from livetags.inputs import Input, resolve
+from livetags.progress import ConsoleProgress
+from livetags.publishing import publish_in_step
+from sources.records import read_records
+from sources.replay import in_step
+
+
+@pytest.fixture(scope="module")
+def inputs(tmp_path_factory: pytest.TempPathFactory) -> list[Input]:
+    folder = tmp_path_factory.mktemp("city")
+    build(folder, 20, 2, 4)
+    return resolve("all", str(folder))
+
+
+def values_of(source: Input) -> list[bytes]:
+    return [value for file in source.files for _, value in read_records(source.feed, file, 1 << 20)]
+
+
+def publish(inputs: list[Input], brokers: str) -> int:
+    with ConsoleProgress(Console(quiet=True)) as progress:
+        return publish_in_step(inputs, brokers, progress)
+
+
+def test_feeds_keep_step(inputs: list[Input], monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is published until any moment is the beginning of the replay, but for less than one chunk."""
+    sent: list[tuple[str, bytes | None]] = []
+    made: dict[str, int] = {}
+    calls: list[str] = []
+
+    def note(bootstrap: str, topic: str, records: Iterable[topics.Record]) -> int:
+        before = len(sent)
+        sent.extend((topic, value) for _, value in records)
+        calls.append(topic)
+        return len(sent) - before
+
+    monkeypatch.setattr(publishing, "_IN_STEP", 500)
+    monkeypatch.setattr(topics, "publish", note)
+    monkeypatch.setattr(topics, "create_topic", lambda bootstrap, topic, partitions: made.update({topic: partitions}))
+    assert publish(inputs, "kafka://nowhere:1") == len(sent) > 2_000
+    assert set(made) == {source.feed.topic for source in inputs}
+
+    replay = [
+        (inputs[number].feed.topic, value)
+        for number, _, _, value in in_step([(source.feed, source.files) for source in inputs], 1 << 20)
+    ]
+    for begin in range(0, len(replay), 500):
+        assert sorted(sent[begin : begin + 500]) == sorted(replay[begin : begin + 500])
+    assert len(calls) > 2 * len(inputs), "no feed was published in one piece"
+
+
+@pytest.mark.kafka
+class TestWithABroker:
+    @pytest.fixture(scope="class")
+    def bootstrap(self, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+        with KafkaBroker(
+            tmp_path_factory.mktemp("kafka"), java.java_home(), jars.fetch("kafka-broker", jars.DEFAULT_FOLDER)
+        ) as broker:
+            yield broker.bootstrap
+
+    def test_every_record_is_in_its_topic_keyed_and_in_order(self, bootstrap: str, inputs: list[Input]) -> None:
+        assert publish(inputs, f"kafka://{bootstrap}") == sum(len(values_of(source)) for source in inputs)
+        unkeyed = 0
+        for source in inputs:
+            published: dict[bytes | None, list[bytes | None]] = defaultdict(list)
+            partitions: dict[bytes | None, set[int]] = defaultdict(set)
+            for partition, _, key, value in topics.read_all(bootstrap, source.feed.topic):
+                published[key].append(value)
+                partitions[key].add(partition)
+            expected: dict[bytes | None, list[bytes | None]] = defaultdict(list)
+            for value in values_of(source):
+                expected[source.feed.subscriber(value)].append(value)
+            unkeyed += len(expected.pop(None, []))
+            published.pop(None, None)
+            assert published == expected
+            assert all(len(partitions[key]) == 1 for key in expected), "one key, one partition"
+        assert unkeyed, "garbage that names nobody is published too"
+
+    def test_a_broker_that_is_away_is_said_to_be(self, inputs: list[Input], monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(topics, "TIMEOUT_S", 1.0)
+        with pytest.raises(topics.TopicError, match="no answer from the Kafka broker"):
+            publish(inputs, f"kafka://127.0.0.1:{kafka_broker.free_port()}")
