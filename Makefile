@@ -67,7 +67,7 @@ check: $(STAMP)  ## style, types, layers, protobuf
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-logo 2>/dev/null || $(BIN)/lint-imports
 	@$(BIN)/buf lint
-	@! git rev-parse -q --verify origin/main >/dev/null 2>&1 || $(BIN)/buf breaking --against '.git#ref=origin/main'
+	@$(BIN)/buf breaking --against ".git#ref=$$(git rev-parse -q --verify origin/main || git rev-parse HEAD)"
 
 .PHONY: test-fast
 test-fast: $(STAMP)  ## the tests that need no server and no Flink

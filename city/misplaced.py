@@ -1,8 +1,8 @@
 """Positions that are not where the phone was: bounces, indoor drift, and the second phone of a cloned card.
 
 Ping-pong. A phone at rest at A is handed to and fro between A and a neighbour B: records at A, B, A, B ... A, a few
-seconds apart (at most 8), ending where it began. Kept are the record at A and the first at B, which nobody can tell from
-a movement when it comes; marked, to be removed, are all that follow: the phone never moved.
+seconds apart (at most 8), ending where it began. Kept are the record at A and the first at B, which nobody can tell
+from a movement when it comes; marked, to be removed, are all that follow: the phone never moved.
 
 Drift. A phone at rest at A is seen once at a cell at least 13 km away, 15 to 40 s after a record at A, and again at A
 15 to 50 s later. The record far away is marked.

@@ -37,6 +37,7 @@ from serving.rejects import newest_rejects, reject_counts
 from serving.tag_view import TagView
 from sinks.retry import SinkGaveUp
 from sources import FEEDS
+from udfs.cleaning.correction import MEANING as CORRECTIONS
 
 FeedOption = Annotated[
     str, typer.Option("--feed", help=f"{', '.join(FEEDS)}; or all, with a folder or brokers as the input")
@@ -376,7 +377,7 @@ def _store_report(chosen: Settings) -> dict[str, Any]:
         "SELECT count() FROM {database:Identifier}.tag_evidence FINAL", parameters=scope
     ).result_rows
     dead = client.query("SELECT count() FROM {database:Identifier}.dead_letters FINAL", parameters=scope).result_rows
-    last = ledger.totals(client, database, known[-1].run_id) if known else ledger.Totals()
+    last = ledger.totals(client, database, known[-1].run_id, chosen.shards) if known else ledger.Totals()
     return {
         "redis": {
             "url": masked_url(chosen.redis_url.get_secret_value()),
@@ -405,8 +406,10 @@ def _totals_json(totals: ledger.Totals) -> dict[str, Any]:
         "folded": totals.folded,
         "duplicates": totals.duplicates,
         "rejected": totals.rejected,
+        "corrected": totals.corrected,
         "profiles": totals.users,
         "state_bytes_per_user": round(totals.state_bytes / totals.users) if totals.users else 0,
+        "profile_bytes_per_user": round(totals.people_bytes / totals.users) if totals.users else 0,
     }
 
 
@@ -453,11 +456,12 @@ def _show_finished(chosen: Settings, finished: Finished) -> None:
     rate = f"{finished.events_per_s:,.0f} events/s" if finished.streaming_s else "no events"
     out.print(f"{rate} while streaming ({finished.streaming_s:.1f} s), after {finished.start_up_s:.1f} s of start-up")
     if totals.users:
-        per_user = totals.state_bytes / totals.users
-        out.print(f"{totals.users:,} profiles, {per_user:,.0f} bytes of state each")
-    for code, records in sorted(totals.rejected.items(), key=lambda item: -item[1]):
-        reason = code.partition("/")[2]
-        out.print(f"  rejected {code}: {records:,} ({MEANING[Reason(reason)]})")
+        door = (totals.state_bytes - totals.people_bytes) / totals.users
+        people = totals.people_bytes / totals.users
+        split = f": {people:,.0f} of the profile, {door:,.0f} of the door for the identifiers" if people else ""
+        out.print(f"{totals.users:,} profiles, {door + people:,.0f} bytes of state each{split}")
+    _show_codes("rejected", totals.rejected, {reason.value: text for reason, text in MEANING.items()})
+    _show_codes("corrected", totals.corrected, {code.value: text for code, text in CORRECTIONS.items()})
     if finished.savepoint:
         out.print(f"savepoint: {finished.savepoint}\ncontinue with --restore {finished.savepoint}")
     changed = most_changed_tags(migrated_clickhouse(chosen), chosen.clickhouse_database, 5) if totals.folded else []
@@ -468,6 +472,21 @@ def _show_finished(chosen: Settings, finished: Finished) -> None:
             share = f"{tag.before_share:.2%} -> {tag.now_share:.2%}"
             table.add_row(escape(tag.tag), f"{tag.before:,.1f} {tag.unit}", f"{tag.now:,.1f} {tag.unit}", share)
         out.print(table)
+
+
+def _show_codes(what: str, counts: dict[str, int], meaning: dict[str, str]) -> None:
+    """A table of codes, each feed's together: ``feed/code`` -> records."""
+    if not counts:
+        return
+    by_code: dict[str, dict[str, int]] = {}
+    for name, records in counts.items():
+        feed, _, code = name.partition("/")
+        by_code.setdefault(code, {})[feed] = records
+    table = Table(what, "records", "meaning")
+    for code, feeds in sorted(by_code.items(), key=lambda item: -sum(item[1].values())):
+        shown = "\n".join(f"{feed} {records:,}" for feed, records in sorted(feeds.items(), key=lambda item: -item[1]))
+        table.add_row(code, shown, meaning[code])
+    out.print(table)
 
 
 def _show_verdict(verdict: Verdict) -> None:

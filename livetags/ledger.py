@@ -25,7 +25,7 @@ class RunRecord:
 
 @dataclass(frozen=True)
 class Totals:
-    """Totals of a run over its shards."""
+    """Totals of a run over its shards; `people_bytes` of the state are the persons', the rest the door's."""
 
     events_in: int = 0
     folded: int = 0
@@ -33,6 +33,8 @@ class Totals:
     rejected: dict[str, int] = field(default_factory=dict)
     users: int = 0
     state_bytes: int = 0
+    people_bytes: int = 0
+    corrected: dict[str, int] = field(default_factory=dict)
 
     @property
     def balanced(self) -> bool:
@@ -71,15 +73,16 @@ def runs(client: Client, database: str) -> list[RunRecord]:
     ]
 
 
-def totals(client: Client, database: str, run_id: str) -> Totals:
-    """Totals of the run so far."""
+def totals(client: Client, database: str, run_id: str, shards: int = 0) -> Totals:
+    """Totals of the run so far; `shards` of the doors, after which those of the people are numbered."""
     rows = client.query(
-        "SELECT sum(events_in), sum(folded), sum(duplicates), sumMap(rejected), sum(users), sum(state_bytes) "
+        "SELECT sum(events_in), sum(folded), sum(duplicates), sumMap(rejected), sum(users), sum(state_bytes), "
+        "sumIf(state_bytes, shard >= {shards:UInt32}), sumMap(corrected) "
         "FROM {database:Identifier}.run_counts FINAL WHERE run_id = {run_id:String}",
-        parameters={"database": database, "run_id": run_id},
+        parameters={"database": database, "run_id": run_id, "shards": shards},
     ).result_rows
-    events_in, folded, duplicates, rejected, users, state_bytes = rows[0]
-    return Totals(events_in, folded, duplicates, dict(rejected), users, state_bytes)
+    events_in, folded, duplicates, rejected, users, state_bytes, people_bytes, corrected = rows[0]
+    return Totals(events_in, folded, duplicates, dict(rejected), users, state_bytes, people_bytes, dict(corrected))
 
 
 def refuse_mixed(earlier: list[RunRecord], inputs: list[Input]) -> None:

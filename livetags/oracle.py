@@ -36,6 +36,7 @@ from schemas.rules import Rules
 from schemas.settings import Settings
 from sources import FEEDS
 from udfs.cleaning import clean
+from udfs.cleaning.align import aligned_ms
 from udfs.privacy.pseudonym import GivenPseudonyms
 from udfs.profile.merge_memory import merge_memory
 from udfs.tags import GROUPS, evidence_of, families_of, forget
@@ -155,13 +156,14 @@ class _Identifier:
         self.cleaning = CleaningMemory()
         self.links: list[tuple[int, str]] = []
         self.cards: set[tuple[int, str]] = set()
+        self.passed = 0
         self.erased_ms = erased_ms
 
 
 class _Person:
     """Every event folded for one person, as columns: they are many."""
 
-    __slots__ = ("consents", "erased_ms", "memory", "n", "newest_ms", "tags", "times_ms", "values")
+    __slots__ = ("consents", "erased_ms", "memory", "n", "newest_ms", "oldest_ms", "tags", "times_ms", "values")
 
     def __init__(self, erased_ms: int) -> None:
         self.erased_ms = erased_ms
@@ -170,6 +172,7 @@ class _Person:
     def forget_all(self) -> None:
         self.n = 0
         self.newest_ms = 0
+        self.oldest_ms = 0
         self.memory = PersonMemory()
         self.consents: dict[str, tuple[int, int, int]] = {}
         self.tags = array("I")
@@ -214,17 +217,20 @@ class _City:
             event = _event_of(feed, key, value, self.max_record_bytes, self.pseudonyms)
             who = event.user
             identifier = self._identifier(event.user)
+            event.event_time_ms = aligned_ms(event.event_time_ms, [])
+            who = event.person if isinstance(event, Registration) else _owner(event, identifier)
             _check_time(event.event_time_ms, self.rules, self.now_ms)
             if event.event_time_ms <= identifier.erased_ms:
                 raise Rejected(Reason.ERASED)
             if not identifier.memory.is_new(event, self.rules):
                 self.duplicates += 1
                 return
+            identifier.passed += 1
             event = clean(event, identifier.cleaning, self.rules, [])
             if isinstance(event, Link):
                 self._link(event, identifier)
             else:
-                who = self._owner(event, identifier)
+                self._prepare(event, identifier)
                 try:
                     self._fold(who, event)
                 finally:  # the others learn of the card whatever its own person has consented to
@@ -244,17 +250,21 @@ class _City:
         return self.people.get(name) or self.people.setdefault(name, _Person(self.erased.get(name, 0)))
 
     def _link(self, event: Link, identifier: _Identifier) -> None:
-        first = not identifier.links
+        first = not identifier.links and identifier.passed > 1  # something beside this very link
         identifier.links = sorted({*identifier.links, (event.event_time_ms, event.person)})
-        partial = self.people.pop(event.user, None) if first else None
-        if partial is None or not partial.n:
+        if not first:
             return
-        self.dead[event.person] += self.dead.pop(event.user, [])
         person = self._person(event.person)
-        if partial.newest_ms <= person.erased_ms:
+        partial = self.people.pop(event.user, None) or _Person(0)
+        letters = self.dead.pop(event.user, [])
+        if person.erased_ms and partial.oldest_ms <= person.erased_ms:
+            return
+        self.dead[event.person] += letters
+        if not partial.n:
             return
         person.n += partial.n
         person.newest_ms = max(person.newest_ms, partial.newest_ms)
+        person.oldest_ms = min(person.oldest_ms or partial.oldest_ms, partial.oldest_ms)
         for mine, more in ((person.tags, partial.tags), (person.times_ms, partial.times_ms)):
             mine.extend(more)
         person.values.extend(partial.values)
@@ -263,22 +273,17 @@ class _City:
             self._note(person, purpose, decision)
         self._keep_allowed(person)
 
-    def _owner(self, event: Event, identifier: _Identifier) -> str:
+    def _prepare(self, event: Event, identifier: _Identifier) -> None:
+        """What an event does at its identifier before it is its person's."""
         if isinstance(event, Registration):
             near = {p for t, p in identifier.cards if abs(event.event_time_ms - t) <= _CARDS_WINDOW_MS}
             identifier.cards.add((event.event_time_ms, event.person))
             event.cards_of_registrant = len(near | {event.person})
-            return event.person
-        owner = event.user
-        for number, (valid_from_ms, person) in enumerate(identifier.links):
-            if number == 0 or valid_from_ms <= event.event_time_ms:
-                owner = person
         if isinstance(event, RightsRequest) and event.action == "erase" and identifier.links:
             identifier.memory = _Memory(identifier.memory.forgotten_before)
             identifier.cleaning = CleaningMemory()
             identifier.erased_ms = event.event_time_ms
             self.dead.pop(event.user, None)
-        return owner
 
     def _tell_the_others(self, event: Registration, identifier: _Identifier) -> None:
         near = {p for t, p in identifier.cards if abs(event.event_time_ms - t) <= _CARDS_WINDOW_MS}
@@ -323,6 +328,7 @@ class _City:
                 person.values.append(amount)
         person.n += 1
         person.newest_ms = max(person.newest_ms, event.event_time_ms)
+        person.oldest_ms = min(person.oldest_ms or event.event_time_ms, event.event_time_ms)
 
     def _note(self, person: _Person, purpose: str, decision: tuple[int, int, int]) -> bool:
         """Take note of a decision; returns whether it is the newest of its purpose."""
@@ -392,6 +398,15 @@ class _Memory:
         while kept[0] != newest and sum(len(self.buckets[each]) for each in kept) > rules.dedup_max_ids:
             self.forgotten_before = kept.pop(0) + 1
         self.buckets = {each: ids for each, ids in self.buckets.items() if each in kept or each == bucket}
+
+
+def _owner(event: Event, identifier: _Identifier) -> str:
+    """Whose the event is: the person's, or the identifier's own while nobody is linked."""
+    owner = event.user
+    for number, (valid_from_ms, person) in enumerate(identifier.links):
+        if number == 0 or valid_from_ms <= event.event_time_ms:
+            owner = person
+    return owner
 
 
 def _event_of(

@@ -172,7 +172,7 @@ def run_profile_update(
                 savepoint = job.savepoint(_savepoint_folder(settings))
                 break
             time.sleep(_POLL_S)
-        result = _patiently(settings, lambda: ledger.totals(client, database, run_id))
+        result = _patiently(settings, lambda: ledger.totals(client, database, run_id, settings.shards))
         status = "stopped" if savepoint else "finished" if result.folded or not result.events_in else ledger.EMPTY
     finally:
         if job is not None:

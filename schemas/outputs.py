@@ -166,7 +166,9 @@ class ShardCounts(Struct, array_like=True):
 class HistoryBatch(Struct, array_like=True):
     """What one batch of one shard adds to the history: events with their evidence, dead letters, the shard's totals.
 
-    `removals` come before the batch's own events: those hold nothing of what was removed.
+    `removals` come before the batch's own events: those hold nothing of what was removed. `stage` is 0 of a door, 1 of
+    the people: of batches that are written together those of the doors come first, because the people decide what
+    becomes of what the doors have sent.
     """
 
     events: list[FoldedEvent] = field(default_factory=list)
@@ -175,6 +177,7 @@ class HistoryBatch(Struct, array_like=True):
     removals: list[Removal] = field(default_factory=list)
     links: list[LinkedIdentifier] = field(default_factory=list)
     exports: list[Export] = field(default_factory=list)
+    stage: int = 0
 
 
 class DamagedBatch(ValueError):

@@ -109,7 +109,9 @@ class Settings(BaseSettings):
     history_window_ms: int = Field(
         1_000, ge=1, description="ClickHouse wants about one insert a second, not many small ones"
     )
-    history_writers: int = Field(1, ge=1, le=64, description="parallel writers to ClickHouse")
+    history_writers: int = Field(
+        1, ge=1, le=64, description="parallel writers to ClickHouse; one where feeds are linked"
+    )
     checkpoint_interval_s: float = Field(
         10.0, gt=0, description="replayed after a failure at most this much; 10-30 s is usual"
     )

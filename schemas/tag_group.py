@@ -27,7 +27,7 @@ class TagGroup(Struct, frozen=True):
         Group's name, lower case; no colon, no leading underscore (those are reserved in the hot profile).
     kind
         ``weight``: a decayed sum of values. ``numeric``: decayed weight, mean and variance of values. ``fact``: one tag
-        at a time, the one with the newest evidence (of two at the same instant the later name): an age band, a plan.
+        at a time, the one with the newest evidence (at the same instant the later name, then the larger value): a plan.
     unit
         Unit of the values.
     half_life_days

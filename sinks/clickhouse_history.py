@@ -83,11 +83,12 @@ class ClickHouseHistorySink:
     def write_batch(self, batches: Sequence[HistoryBatch]) -> None:
         """Write everything the batches hold; returns when the server acknowledged it.
 
-        Batches are in order, and a batch's removals come before its own rows. Rows not yet written are removed or
+        Batches are in order, those of the doors before those of the people, and a batch's removals come before its own
+        rows. Rows not yet written are removed or
         moved in memory, so usually the table is changed once, before all rows are inserted.
         """
         removals, held = Removals(), _Rows()
-        for batch in batches:
+        for batch in sorted(batches, key=lambda each: each.stage):
             for removal in batch.removals:
                 if not removals.take(removal):
                     self._flush(removals, held)

@@ -15,6 +15,7 @@ from schemas.outputs import HistoryBatch, HotBatch, ShardCounts, pack, pack_text
 from schemas.rules import Rules
 from schemas.run import Run
 from schemas.settings import Settings
+from sources import FEEDS
 from sources.dictionaries import load
 from udfs.stages.user_states import UserStates
 from udfs.tags import GROUPS
@@ -43,6 +44,9 @@ class ShardOperator(KeyedProcessFunction):  # type: ignore[misc]
         """Get the state handles and resolve the settings."""
         settings = Settings.on_worker(self._public_settings)
         self.settings = settings
+        # What the people decide of an identifier's rows must come after them, so both go through one writer.
+        linked = any(FEEDS[source.feed].linked for source in self._run.inputs)
+        self._lanes = 1 if linked else settings.history_writers
         # A batch is some 100,000 small tuples without cycles, freed by reference counting at its end. Collecting as
         # often as the default asks took 29 % of the operator's time (docs/decisions/0006-cache-blobs.md).
         gc.set_threshold(*_GC_THRESHOLDS)
@@ -99,4 +103,4 @@ class ShardOperator(KeyedProcessFunction):  # type: ignore[misc]
         yield HISTORY, self._history_row(HistoryBatch(counts=counts), counts)
 
     def _history_row(self, history: HistoryBatch, counts: ShardCounts) -> Row:
-        return Row(counts.shard % self.settings.history_writers, pack_text(history))
+        return Row(counts.shard % self._lanes, pack_text(history))

@@ -22,7 +22,7 @@ WITH
                 + throwIf(g.half_life_ms = 0, 'table tag_groups lacks the group of a tag: publish the tag groups first')
                 AS half_life_ms,
             g.kind = 'numeric' AS is_numeric,
-            g.kind != 'fact' OR (time_ms, tag, event_id) = max((time_ms, tag, event_id)) OVER siblings AS is_in_force,
+            g.kind != 'fact' OR (time_ms, tag, value, event_id) = max((time_ms, tag, value, event_id)) OVER siblings AS is_in_force,
             exp2((time_ms - {at_ms:Int64}) / half_life_ms) AS factor,
             if(is_numeric, sum(factor * value) OVER tags / sum(factor) OVER tags, 0) AS tag_mean
         FROM

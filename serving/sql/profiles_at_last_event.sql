@@ -23,7 +23,7 @@ WITH
                 + throwIf(g.half_life_ms = 0, 'table tag_groups lacks the group of a tag: publish the tag groups first')
                 AS half_life_ms,
             g.kind = 'numeric' AS is_numeric,
-            g.kind != 'fact' OR (time_ms, tag, event_id) = max((time_ms, tag, event_id)) OVER siblings AS is_in_force,
+            g.kind != 'fact' OR (time_ms, tag, value, event_id) = max((time_ms, tag, value, event_id)) OVER siblings AS is_in_force,
             max(time_ms) OVER (PARTITION BY user) AS as_of_ms,
             exp2((time_ms - as_of_ms) / half_life_ms) AS factor
         FROM

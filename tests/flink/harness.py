@@ -14,9 +14,12 @@ from livetags.inputs import Input, resolve
 from livetags.runner import Finished, Progress, migrated_clickhouse, run_profile_update
 from livetags.verify import Verdict
 from livetags.verify_logs import verify_against_logs
+from schemas.pb.livetags.v1.consent_pb2 import CONSENT_DECISION_GRANTED, CONSENT_LIST_OPTIONAL, ConsentRecord
 from schemas.pb.livetags.v1.dpi_pb2 import DpiRecord
 from schemas.settings import Settings
 from sources import FEEDS
+
+_BEFORE_THE_FLOWS_MS = 1_767_225_600_000 - 1_000
 
 _numbers = itertools.count()
 
@@ -32,6 +35,7 @@ def fresh_settings(folder: Path, redis_url: str, clickhouse_url: str, **more: An
         "clickhouse_database": f"flink_{number}",
         "checkpoint_interval_s": 1.0,
         "replay_window_ms": 500,
+        "replay_window_records": 5_000,
         "history_window_ms": 500,
         "restart_attempts": 3,
         "restart_delay_s": 0.2,
@@ -123,11 +127,30 @@ def with_dirt(values: list[bytes], dirt: Iterable[bytes]) -> list[bytes]:
     return mixed
 
 
+def consents(flows: Iterable[bytes]) -> list[ConsentRecord]:
+    """The consent of every subscriber of these flows, from before the first of them."""
+    return [
+        ConsentRecord(
+            msisdn=name,
+            record_id=name,
+            event_time_ms=_BEFORE_THE_FLOWS_MS,
+            list=CONSENT_LIST_OPTIONAL,
+            purpose="profiling",
+            decision=CONSENT_DECISION_GRANTED,
+            list_version=1,
+        )
+        for name in sorted({DpiRecord.FromString(value).subscriber_id for value in flows})
+    ]
+
+
 def write_folder(folder: Path, events: int) -> tuple[list[Input], dict[str, int]]:
-    """A folder with both feeds and every kind of dirt; returns the inputs and the dirt by feed/reason."""
+    """A folder with households, flows and consent to them, and dirt; returns the inputs and the dirt by feed/reason."""
     folder.mkdir(parents=True)
     lines = with_dirt(household_lines(events), BAD_HOUSEHOLD)
     (folder / "household.jsonl").write_bytes(b"".join(line + b"\n" for line in lines))
+    with (folder / "consent.pb").open("wb") as stream:
+        for consent in consents(FEEDS["dpi"].sample(events, 7)):
+            serialize_length_prefixed(consent, stream)
     with (folder / "dpi.pb").open("wb") as stream:
         for value in FEEDS["dpi"].sample(events, 7):
             serialize_length_prefixed(DpiRecord.FromString(value), stream)

@@ -62,34 +62,36 @@ def test_feeds_keep_step(inputs: list[Input], monkeypatch: pytest.MonkeyPatch) -
     assert len(calls) > 2 * len(inputs), "no feed was published in one piece"
 
 
+@pytest.fixture(scope="module")
+def bootstrap(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with KafkaBroker(
+        tmp_path_factory.mktemp("kafka"), java.java_home(), jars.fetch("kafka-broker", jars.DEFAULT_FOLDER)
+    ) as broker:
+        yield broker.bootstrap
+
+
 @pytest.mark.kafka
-class TestWithABroker:
-    @pytest.fixture(scope="class")
-    def bootstrap(self, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-        with KafkaBroker(
-            tmp_path_factory.mktemp("kafka"), java.java_home(), jars.fetch("kafka-broker", jars.DEFAULT_FOLDER)
-        ) as broker:
-            yield broker.bootstrap
+def test_every_record_is_in_its_topic_keyed_and_in_order(bootstrap: str, inputs: list[Input]) -> None:
+    assert publish(inputs, f"kafka://{bootstrap}") == sum(len(values_of(source)) for source in inputs)
+    unkeyed = 0
+    for source in inputs:
+        published: dict[bytes | None, list[bytes | None]] = defaultdict(list)
+        partitions: dict[bytes | None, set[int]] = defaultdict(set)
+        for partition, _, key, value in topics.read_all(bootstrap, source.feed.topic):
+            published[key].append(value)
+            partitions[key].add(partition)
+        expected: dict[bytes | None, list[bytes | None]] = defaultdict(list)
+        for value in values_of(source):
+            expected[source.feed.subscriber(value)].append(value)
+        unkeyed += len(expected.pop(None, []))
+        published.pop(None, None)
+        assert published == expected
+        assert all(len(partitions[key]) == 1 for key in expected), "one key, one partition"
+    assert unkeyed, "garbage that names nobody is published too"
 
-    def test_every_record_is_in_its_topic_keyed_and_in_order(self, bootstrap: str, inputs: list[Input]) -> None:
-        assert publish(inputs, f"kafka://{bootstrap}") == sum(len(values_of(source)) for source in inputs)
-        unkeyed = 0
-        for source in inputs:
-            published: dict[bytes | None, list[bytes | None]] = defaultdict(list)
-            partitions: dict[bytes | None, set[int]] = defaultdict(set)
-            for partition, _, key, value in topics.read_all(bootstrap, source.feed.topic):
-                published[key].append(value)
-                partitions[key].add(partition)
-            expected: dict[bytes | None, list[bytes | None]] = defaultdict(list)
-            for value in values_of(source):
-                expected[source.feed.subscriber(value)].append(value)
-            unkeyed += len(expected.pop(None, []))
-            published.pop(None, None)
-            assert published == expected
-            assert all(len(partitions[key]) == 1 for key in expected), "one key, one partition"
-        assert unkeyed, "garbage that names nobody is published too"
 
-    def test_a_broker_that_is_away_is_said_to_be(self, inputs: list[Input], monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(topics, "TIMEOUT_S", 1.0)
-        with pytest.raises(topics.TopicError, match="no answer from the Kafka broker"):
-            publish(inputs, f"kafka://127.0.0.1:{kafka_broker.free_port()}")
+@pytest.mark.kafka
+def test_a_broker_that_is_away_is_said_to_be(inputs: list[Input], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(topics, "TIMEOUT_S", 1.0)
+    with pytest.raises(topics.TopicError, match="no answer from the Kafka broker"):
+        publish(inputs, f"kafka://127.0.0.1:{kafka_broker.free_port()}")

@@ -104,7 +104,7 @@ def golden_profile_v1() -> Profile:
             ),
         },
         dedup_floor=490_850,
-        seen={490_896: pack_ids({1}), 490_920: pack_ids({2**40 - 1})},  # 1 and 2**64 - 1, of which 40 bits are kept
+        seen={490_896: pack_ids({short_id(1)}), 490_920: pack_ids({short_id(2**64 - 1)})},
         last_write_ms=1_767_312_000_123,
         consents={},
         memory=None,
@@ -178,11 +178,17 @@ def blob_of(body: bytes) -> bytes:
     return bytes([SCHEMA_VERSION]) + compressor.compress(body)
 
 
+def long_id(short: int) -> int:
+    """An id of 64 bits whose short one is `short`."""
+    return (short << 24) * pow(0x9E3779B97F4A7C15, -1, 2**64) % 2**64
+
+
 def v1_blob_of(profile: Profile) -> bytes:
     """A blob of version 1: nine fields, ids of 64 bits, not compressed."""
     fields = state.msgspec.msgpack.decode(body_of(encode(profile)))[:9]
     fields[7] = {
-        bucket: b"".join(each.to_bytes(8, "little") for each in unpack_ids(ids)) for bucket, ids in fields[7].items()
+        bucket: b"".join(long_id(each).to_bytes(8, "little") for each in unpack_ids(ids))
+        for bucket, ids in fields[7].items()
     }
     return b"\x01" + state.msgspec.msgpack.encode(fields)
 
@@ -267,8 +273,14 @@ def test_ids_are_packed_into_five_bytes_each(ids: set[int]) -> None:
 
 
 @given(st.integers(0, 2**64 - 1))
-def test_what_is_remembered_of_an_id_is_its_low_40_bits(event_id: int) -> None:
-    assert short_id(event_id) == event_id % 2**40
+def test_a_short_id_has_40_bits_and_every_one_comes_from_some_id(event_id: int) -> None:
+    assert 0 <= short_id(event_id) < 2**40
+    assert short_id(long_id(short_id(event_id))) == short_id(event_id)
+
+
+def test_ids_that_differ_in_their_upper_bits_only_are_told_apart() -> None:
+    """A household's id is ``basket << 26 | product``: the same product in 10,000 baskets."""
+    assert len({short_id(basket << 26 | 7) for basket in range(31_000_000_000, 31_000_010_000)}) == 10_000
 
 
 def test_ids_are_packed_little_endian_and_in_order() -> None:

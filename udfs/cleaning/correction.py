@@ -8,6 +8,7 @@ from enum import StrEnum
 class Correction(StrEnum):
     """What was changed; each member's text is stored and shown, so it never changes its meaning."""
 
+    TIME_ALIGNED = "time_aligned"
     APP_NORMALISED = "app_normalised"
     CATEGORY_FILLED = "category_filled"
     CATEGORY_UNKNOWN = "category_unknown"
@@ -31,6 +32,7 @@ class Correction(StrEnum):
 
 
 MEANING: dict[Correction, str] = {
+    Correction.TIME_ALIGNED: "the time was in seconds or minutes since the epoch; now in milliseconds as all others",
     Correction.APP_NORMALISED: "the app or host is an alias in the app dictionary; replaced by the app's one name",
     Correction.CATEGORY_FILLED: "no category was given; taken from the app dictionary",
     Correction.CATEGORY_UNKNOWN: "no category was given and the app dictionary has none: 'unknown'",

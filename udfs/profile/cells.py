@@ -45,13 +45,15 @@ def add(group: GroupState, rule: GroupRule, tag: str, value: float, event_time_m
 def replace(group: GroupState, tag: str, value: float, event_time_ms: int) -> float:
     """Fold one piece of evidence into a group of facts, which keeps the newest alone; returns the scaled weight.
 
-    Newest by event time, of two at the same instant the later name: whatever the order of arrival, the same one stays.
+    Newest by event time, of several at the same instant the later name, then the larger value: whatever the order of
+    arrival, the same one stays.
     """
-    for known, cell in group.cells.items():
-        if (cell[-1], known) > (event_time_ms, tag):
-            return cell[0]
-    group.landmark, rest_ms = divmod(event_time_ms, group.half_life_ms)
+    landmark, rest_ms = divmod(event_time_ms, group.half_life_ms)
     scaled = value * exp2(rest_ms / group.half_life_ms)
+    for known, cell in group.cells.items():
+        if (cell[-1], known, cell[0]) >= (event_time_ms, tag, scaled):
+            return cell[0]
+    group.landmark = landmark
     group.cells = {tag: [scaled, float(event_time_ms)]}
     return scaled
 

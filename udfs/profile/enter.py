@@ -8,6 +8,7 @@ from schemas.reasons import Reason, Rejected
 from schemas.rules import Rules
 from schemas.state import Profile
 from udfs.cleaning import clean
+from udfs.cleaning.align import aligned_ms
 from udfs.profile import horizon
 from udfs.profile.horizon import NEW, Seen
 from udfs.profile.output import DUPLICATE, Duplicate, Refused
@@ -54,7 +55,7 @@ def enter(
     An exact repeat is a duplicate, whatever became of the first. Only an admitted or a cleaned-away event changes the
     profile.
     """
-    event_time_ms = event.event_time_ms
+    event_time_ms = event.event_time_ms = aligned_ms(event.event_time_ms, corrections)
     if event_time_ms > now_ms + rules.future_tolerance_ms:
         return _IN_FUTURE
     if event_time_ms < rules.min_event_time_ms:

@@ -28,7 +28,9 @@ def merge(profile: Profile, more: Profile, rules: Rules) -> Profile:
         cells.shift_to(mine, rule.numeric, landmark)
         cells.shift_to(other, rule.numeric, landmark)
         if rule.fact:
-            tag, cell = max([*mine.cells.items(), *other.cells.items()], key=lambda item: (item[1][-1], item[0]))
+            tag, cell = max(
+                [*mine.cells.items(), *other.cells.items()], key=lambda item: (item[1][-1], item[0], item[1][0])
+            )
             mine.cells = {tag: cell}
             continue
         for tag, cell in other.cells.items():

@@ -120,7 +120,8 @@ class Door:
                 changed = profile is not fresh
             n_before, generation_before = profile.n, profile.generation
             for each in entered:
-                changed |= self._pass(user, profile, each, passed, counts, now_ms)
+                known = changed or bytes_before > 0
+                changed |= self._pass(user, profile, known, each, passed, counts, now_ms)
             if not changed:
                 continue
             profile.last_write_ms = now_ms
@@ -180,9 +181,9 @@ class Door:
         return known, 0
 
     def _pass(
-        self, user: str, profile: Profile, each: Entered, passed: Passed, counts: ShardCounts, now_ms: int
+        self, user: str, profile: Profile, known: bool, each: Entered, passed: Passed, counts: ShardCounts, now_ms: int
     ) -> bool:
-        """Pass one event; returns whether the identifier's state changed."""
+        """Pass one event; returns whether the identifier's state changed. `known`: it has passed something before."""
         feed = self._run.inputs[each.position >> FEED_SHIFT].feed
         corrections: list[str] = []
         back_after_erasure = profile.erased_ms and profile.links and profile.cleaning is None
@@ -194,10 +195,14 @@ class Door:
             passed.duplicates.append(each.position)
             return False
         if isinstance(entered, Refused):
-            self._reject(entered.reason, each.position, user, passed, counts)
+            event = each.event
+            # of a document the links are the cards it opened
+            about = event.person if isinstance(event, Registration) else person_at(profile.links, event.event_time_ms)
+            whose = about or user
+            self._reject(entered.reason, each.position, whose, passed, counts)
             return entered.reason not in LEAVES_NOTHING
         if isinstance(entered, Link):
-            self._link(user, profile, entered, each.number, passed)
+            self._link(user, profile, known, entered, each.number, passed)
             counts.folded += 1
         elif isinstance(entered, Registration):
             self._register(profile, entered, each, passed)
@@ -214,10 +219,11 @@ class Door:
                 self._fold(user, profile, entered, each.position, feed, passed, counts)
         return True
 
-    def _link(self, user: str, profile: Profile, event: Link, number: int, passed: Passed) -> None:
+    def _link(self, user: str, profile: Profile, known: bool, event: Link, number: int, passed: Passed) -> None:
+        """Take note of a link; the first hands what was the identifier's to the person, who says whether to take it."""
         first = link(profile, event.event_time_ms, event.person)
         self._tell_link(user, profile, event.person, event.event_time_ms, passed)
-        if first and profile.n:
+        if first and known:
             partial = Profile(
                 generation=profile.generation,
                 n=profile.n,
@@ -230,19 +236,8 @@ class Door:
             )
             to = self._shard_of(event.person, passed)
             to.partials.append(Partial(number, user, event.person, state.encode(partial)))
-            removal = Removal("move", user, to=event.person)
-            passed.hot.removals.append(removal)
-            passed.history.removals.append(removal)
-            # rows of this batch that are the identifier's own would be written after the move
-            history = passed.history
-            history.events = [
-                (feed, event.person if who == user else who, time_ms, event_id, evidence)
-                for feed, who, time_ms, event_id, evidence in history.events
-            ]
-            history.exports = [e._replace(user=event.person) if e.user == user else e for e in history.exports]
-            for letter in history.dead_letters:
-                if letter.user == user:
-                    letter.user = event.person
+            if profile.n:
+                passed.hot.removals.append(Removal("move", user, to=event.person))
             profile.n = profile.first_event_ms = profile.last_event_ms = profile.due_ms = 0
             profile.groups, profile.consents, profile.memory = {}, {}, None
 

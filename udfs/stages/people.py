@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from schemas import state
 from schemas.events import Event, RightsRequest
-from schemas.outputs import Forwarded, HistoryBatch, HotBatch, Partial, ShardCounts
+from schemas.outputs import Forwarded, HistoryBatch, HotBatch, Partial, Removal, ShardCounts
 from schemas.position import FEED_SHIFT
 from schemas.rules import Rules
 from schemas.run import Run
@@ -29,7 +29,7 @@ class Updated:
     """What one batch changed."""
 
     hot: HotBatch = field(default_factory=HotBatch)
-    history: HistoryBatch = field(default_factory=HistoryBatch)
+    history: HistoryBatch = field(default_factory=lambda: HistoryBatch(stage=1))
 
 
 class People:
@@ -70,7 +70,7 @@ class People:
         for position, what in items:
             if isinstance(what, Partial):
                 self._merge(person, profile, what, updated)
-                changed = True
+                changed |= profile.n > 0
                 continue
             output = fold(profile, what, self._rules)
             if isinstance(output, Refused):
@@ -95,8 +95,16 @@ class People:
             updated.hot.changed.append((person, blob))
 
     def _merge(self, person: str, profile: Profile, partial: Partial, updated: Updated) -> None:
+        """Take what an identifier had before it was known whose it is; not if it is from before the person's erasure.
+
+        The history is told here and not at the door, because only the person's profile knows of an erasure.
+        """
         more = state.decode(partial.profile)
-        if more.last_event_ms <= profile.erased_ms:
+        if profile.erased_ms and more.first_event_ms <= profile.erased_ms:
+            updated.history.removals.append(Removal("erase", partial.identifier, time_ms=profile.erased_ms))
+            return
+        updated.history.removals.append(Removal("move", partial.identifier, to=person))
+        if not more.n:
             return
         merge(profile, more, self._rules)
         denied = tuple(

@@ -7,7 +7,7 @@ from schemas.outputs import Evidence
 from schemas.person_memory import BaseMemory, PersonMemory
 from schemas.rules import Rules
 from schemas.tag_group import FOREVER_DAYS, Sensitivity, TagGroup
-from udfs.tags.local_time import MS_PER_DAY
+from udfs.local_time import MS_PER_DAY
 from udfs.tags.stated import STATED, facts
 
 EVENTS = (Registration, Billing)

@@ -15,7 +15,7 @@ from schemas.outputs import Evidence
 from schemas.person_memory import DISTRICT_KINDS, BehaviourMemory, PersonMemory
 from schemas.rules import Rules
 from schemas.tag_group import TagGroup
-from udfs.tags.local_time import MS_PER_DAY, MS_PER_HOUR, MS_PER_MINUTE, is_workday, local_day, local_hour
+from udfs.local_time import MS_PER_DAY, MS_PER_HOUR, MS_PER_MINUTE, is_workday, local_day, local_hour
 
 EVENTS = (AppUse, Presence)
 
@@ -24,8 +24,8 @@ MAX_GAP_MS = 4 * MS_PER_HOUR
 SETTLED_MS = 10 * MS_PER_MINUTE
 """Sightings in one district are counted together for this long."""
 VISIT_MS = 20 * MS_PER_MINUTE
-"""A visit is a stay at least so long between its first and its last sighting: a phone beside a mall is now and then seen
-by one of the mall's cells, once, without having moved."""
+"""A visit is a stay at least so long between its first and its last sighting: a phone beside a mall is now and then
+seen by one of the mall's cells, once, without having moved."""
 
 _NIGHT_BEGINS_MS, _NIGHT_ENDS_MS = 22 * MS_PER_HOUR, 7 * MS_PER_HOUR
 _WORK_BEGINS_MS, _WORK_ENDS_MS = 9 * MS_PER_HOUR, 18 * MS_PER_HOUR

@@ -7,8 +7,8 @@ from schemas.outputs import Evidence
 from schemas.person_memory import ConsumptionMemory, PersonMemory
 from schemas.rules import Rules
 from schemas.tag_group import FOREVER_DAYS, TagGroup
+from udfs.local_time import MS_PER_DAY
 from udfs.profile.decay import decayed
-from udfs.tags.local_time import MS_PER_DAY
 
 EVENTS = (Billing, Order)
 

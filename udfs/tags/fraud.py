@@ -10,7 +10,7 @@ from schemas.outputs import Evidence
 from schemas.person_memory import FraudMemory, PersonMemory
 from schemas.rules import Rules
 from schemas.tag_group import TagGroup
-from udfs.tags.local_time import MS_PER_HOUR
+from udfs.local_time import MS_PER_HOUR
 
 EVENTS = (CardsOpened, Presence)
 

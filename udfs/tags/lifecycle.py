@@ -15,7 +15,7 @@ from schemas.outputs import Evidence
 from schemas.person_memory import LifecycleMemory, PersonMemory
 from schemas.rules import Rules
 from schemas.tag_group import FOREVER_DAYS, TagGroup
-from udfs.tags.local_time import MS_PER_DAY, local_day
+from udfs.local_time import MS_PER_DAY, local_day
 
 EVENTS = (Registration, Call, DataUsage, Billing)
 

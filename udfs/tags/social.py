@@ -16,7 +16,7 @@ from schemas.outputs import Evidence
 from schemas.person_memory import PersonMemory, SocialMemory
 from schemas.rules import Rules
 from schemas.tag_group import TagGroup
-from udfs.tags.local_time import local_day
+from udfs.local_time import local_day
 
 EVENTS = (Call,)
 

@@ -9,7 +9,7 @@ from schemas.outputs import Evidence
 from schemas.person_memory import PersonMemory, TerminalMemory
 from schemas.rules import Rules
 from schemas.tag_group import FOREVER_DAYS, TagGroup
-from udfs.tags.local_time import MS_PER_DAY
+from udfs.local_time import MS_PER_DAY
 from udfs.tags.stated import facts
 
 EVENTS = (Registration,)

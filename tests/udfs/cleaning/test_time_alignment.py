@@ -1,55 +1,43 @@
-"""Local time and the minute grid agree with the calendar."""
+"""Seconds and minutes become milliseconds; nothing else is touched."""
 
 from __future__ import annotations
-
-from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from udfs.cleaning.align import is_night, is_workday_hours, local_day, local_hour, local_weekday, minute_slot
+from udfs.cleaning.align import aligned_ms
 
-EIGHT_HOURS_MS = 8 * 3_600_000
-CHINA = timezone(timedelta(hours=8))
-
-
-def ms(text: str) -> int:
-    return round(datetime.fromisoformat(text).replace(tzinfo=CHINA).timestamp() * 1000)
+Y2000_S, Y2200_S = 946_684_800, 7_258_118_400
+NOON_MS = 1_767_268_800_000  # 2026-01-01 12:00 UTC
 
 
 @pytest.mark.parametrize(
-    ("local", "night", "work"),
+    ("written", "meant", "aligned"),
     [
-        ("2024-03-04 05:59:59.999", True, False),
-        ("2024-03-04 06:00", False, False),
-        ("2024-03-04 08:59:59.999", False, False),
-        ("2024-03-04 09:00", False, True),
-        ("2024-03-08 17:59:59.999", False, True),
-        ("2024-03-08 18:00", False, False),
-        ("2024-03-08 21:59:59.999", False, False),
-        ("2024-03-08 22:00", True, False),
-        ("2024-03-09 12:00", False, False),
-        ("2024-03-10 12:00", False, False),
-        ("2024-03-11 00:00", True, False),
+        (NOON_MS, NOON_MS, False),
+        (NOON_MS // 1_000, NOON_MS, True),
+        (NOON_MS // 60_000, NOON_MS, True),
+        (Y2000_S, Y2000_S * 1_000, True),
+        (Y2000_S * 1_000, Y2000_S * 1_000, False),
+        (0, 0, False),
+        (-5, -5, False),
+        (500_000_000, 500_000_000, False),  # neither minutes nor seconds of any plausible year
     ],
 )
-def test_night_and_work(local: str, night: bool, work: bool) -> None:
-    at_ms = ms(local)
-    assert (is_night(at_ms, EIGHT_HOURS_MS), is_workday_hours(at_ms, EIGHT_HOURS_MS)) == (night, work)
+def test_by_hand(written: int, meant: int, aligned: bool) -> None:
+    corrections: list[str] = []
+    assert aligned_ms(written, corrections) == meant
+    assert corrections == ["time_aligned"] * aligned
 
 
-@given(st.integers(-(10**12), 4 * 10**12), st.integers(-48, 56).map(lambda quarters: quarters * 900_000))
-def test_the_calendar_agrees(at_ms: int, offset_ms: int) -> None:
-    local = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=at_ms + offset_ms)
-    assert local_day(at_ms, offset_ms) == local.toordinal() - datetime(1970, 1, 1, tzinfo=UTC).toordinal()
-    assert local_hour(at_ms, offset_ms) == local.hour
-    assert local_weekday(at_ms, offset_ms) == local.weekday()
+@given(st.integers(Y2000_S, Y2200_S - 1))
+def test_a_second_is_the_same_instant_in_all_three_units(second: int) -> None:
+    assert aligned_ms(second * 1_000, []) == aligned_ms(second, []) == second * 1_000
+    assert aligned_ms(second // 60, []) == second // 60 * 60_000
 
 
-@given(st.integers(-(10**12), 4 * 10**12), st.integers(0, 59_999))
-def test_a_second_feed_and_a_minute_feed_meet_in_the_slot(minute: int, later_ms: int) -> None:
-    slot = minute_slot(minute)
-    assert slot <= minute < slot + 60_000
-    assert slot % 60_000 == 0
-    assert minute_slot(slot + later_ms) == slot
+@given(st.integers(-(2**63), 2**63 - 1))
+def test_aligning_twice_is_aligning_once(written: int) -> None:
+    once = aligned_ms(written, [])
+    assert aligned_ms(once, []) == once

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from schemas import state
 from schemas.rules import Rules
-from schemas.state import Profile
+from schemas.state import Profile, short_id
 from udfs.profile.horizon import Seen, admit
 
 BUCKET_MS = 1_000
@@ -90,7 +90,7 @@ def test_a_flood_in_one_bucket_is_refused_but_its_repeats_are_still_repeats() ->
         Seen.TOO_MANY,
         Seen.REPEAT,
     ]
-    assert profile.seen == {7: {1, 2}}
+    assert profile.seen == {7: {short_id(1), short_id(2)}}
 
 
 @pytest.mark.parametrize(("event_id", "time_ms"), [(1, 10_000), (9, 3_000)], ids=["repeat", "too old"])
@@ -98,7 +98,7 @@ def test_what_is_not_new_leaves_floor_and_ids_as_they_were(event_id: int, time_m
     profile = Profile()
     admit(profile, 1, 10_000, rules())
     assert admit(profile, event_id, time_ms, rules()) is not Seen.NEW
-    assert (profile.seen, profile.dedup_floor) == ({10: {1}}, 7)
+    assert (profile.seen, profile.dedup_floor) == ({10: {short_id(1)}}, 7)
 
 
 @settings(max_examples=300, deadline=None)

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from udfs.tags.local_time import is_workday, local_day, local_hour, weekday
+from udfs.local_time import is_workday, local_day, local_hour, weekday
 
 
 @given(st.integers(0, 4_000_000_000_000), st.integers(-12, 14))
