@@ -318,6 +318,11 @@ def sample(
             else write_file(chosen, Path(to), count, seed, progress)
         )
     out.print(f"{done:,} records of {chosen.name} in {to}")
+    if chosen.linked:
+        out.print(
+            "nobody in them has consented to anything, so a job refuses them all as no_consent; `livetags city` makes "
+            "all feeds of a whole population"
+        )
 
 
 @app.command(name="settings")

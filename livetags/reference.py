@@ -41,8 +41,8 @@ def tags_page() -> str:
         "`<group>:<name>` in Redis and in ClickHouse. `livetags catalogue --json` gives the same to programs.",
         "",
         "Kinds: `weight`, a decayed sum; `numeric`, decayed mean and deviation (`.mean`, `.std`; the field without "
-        "suffix is the decayed count); `fact`, one tag at a time, the one with the newest evidence. *In order*: the evidence "
-        "looks at earlier events of the person, so a late event may count differently than it would have in time.",
+        "suffix is the decayed count); `fact`, one tag at a time, the one with the newest evidence. *In order*: the "
+        "evidence looks at earlier events, so a late event may count differently than it would have in time.",
         "",
     ]
     for family in dict.fromkeys(entry["family"] for entry in entries()):
@@ -54,7 +54,8 @@ def tags_page() -> str:
         ]
         lines += [
             f"| `{e['name']}` | {e['kind']} | {e['unit']} | {e['half_life']} | {', '.join(e['sources'])} "
-            f"| {e['purpose']} | {e['sensitivity']} | {e['version']} | {'' if e['order_free'] else 'yes'} | {e['meaning']} |"
+            f"| {e['purpose']} | {e['sensitivity']} | {e['version']} | {'' if e['order_free'] else 'yes'} "
+            f"| {e['meaning']} |"
             for e in entries()
             if e["family"] == family
         ]
