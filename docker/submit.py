@@ -50,8 +50,10 @@ def main(arguments: list[str]) -> int:
     inputs = resolve(feed, KAFKA_SCHEME + os.environ["KAFKA_BOOTSTRAP"])
     client = prepare_stores(settings)
     database = settings.clickhouse_database
-    if not any(option == "-s" or option.startswith("--fromSavepoint") for option in flink_options):
-        ledger.refuse_mixed(ledger.runs(client, database), inputs)
+    earlier = ledger.runs(client, database)
+    restored = any(option == "-s" or option.startswith("--fromSavepoint") for option in flink_options)
+    if not restored:
+        ledger.refuse_mixed(earlier, inputs)
     started_at = datetime.now(UTC)
     run_id = f"{started_at:%Y%m%dT%H%M%S}-{uuid4().hex[:6]}"
     run = Run(
@@ -73,6 +75,8 @@ def main(arguments: list[str]) -> int:
         kafka = {name: value.get_secret_value() for name, value in settings.kafka_properties.items()}
         kafka_file.write_text(json.dumps({"kafka_properties": kafka}))
         ledger.record(client, database, ledger.RunRecord(run_id, JOB, listed, "running", started_at))
+        if restored:
+            ledger.inherit_totals(client, database, run_id, earlier, inputs)
         # The caller's options first: of an option given twice, Flink takes the first.
         command = ["flink", "run", "--detached", *flink_options, "-pyclientexec", sys.executable]
         command += ["-pyexec", sys.executable, "-py", str(job_file())]

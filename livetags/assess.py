@@ -252,7 +252,8 @@ def _separations(
         for name in sorted({span.intent for s, _ in people for span in s.intents})
     ]
     asked += [
-        (f"trait {trait}", group, tag, partial(_has_trait, trait=trait)) for trait, (group, tag) in TRAITS.items()
+        (f"trait {trait}", group, tag, partial(_has_trait, trait=trait, end_ms=end_ms))
+        for trait, (group, tag) in TRAITS.items()
     ]
     asked += [
         ("churning", "churn", "all", lambda s: s.churning is not None),
@@ -287,7 +288,10 @@ def _active(
     return any(named == name and span.from_ms <= end_ms <= span.to_ms + _RECENT_MS for named, span in of(subscriber))
 
 
-def _has_trait(subscriber: Subscriber, trait: str) -> bool:
+def _has_trait(subscriber: Subscriber, trait: str, end_ms: int) -> bool:
+    """Whether the trait is true; who is interested in shopping prefers it whatever they buy."""
+    if trait == "ecommerce" and _active(subscriber, _interests, "shopping", end_ms):
+        return True
     return trait in subscriber.traits
 
 

@@ -85,6 +85,23 @@ def totals(client: Client, database: str, run_id: str, shards: int = 0) -> Total
     return Totals(events_in, folded, duplicates, dict(rejected), users, state_bytes, people_bytes, dict(corrected))
 
 
+def inherit_totals(client: Client, database: str, run_id: str, earlier: list[RunRecord], inputs: list[Input]) -> None:
+    """Give a run that continues from a savepoint the totals of the run before it over any of its inputs.
+
+    A shard writes its totals when it has records; one that has none since the savepoint would be missing from the new
+    run's. Whatever it does write later replaces what is inherited.
+    """
+    mine = {(source.feed.name, source.name) for source in inputs}
+    for run in reversed(earlier):
+        if mine & {(i["feed"], i["input"]) for i in run.inputs}:
+            client.command(
+                "INSERT INTO {database:Identifier}.run_counts SELECT {run_id:String} AS run_id, * EXCEPT (run_id) "
+                "FROM {database:Identifier}.run_counts FINAL WHERE run_id = {before:String}",
+                parameters={"database": database, "run_id": run_id, "before": run.run_id},
+            )
+            return
+
+
 def refuse_mixed(earlier: list[RunRecord], inputs: list[Input]) -> None:
     """Raise where a run from empty state would meet profiles that another log built.
 

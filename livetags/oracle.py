@@ -156,7 +156,6 @@ class _Identifier:
         self.cleaning = CleaningMemory()
         self.links: list[tuple[int, str]] = []
         self.cards: set[tuple[int, str]] = set()
-        self.passed = 0
         self.erased_ms = erased_ms
 
 
@@ -218,18 +217,17 @@ class _City:
             who = event.user
             identifier = self._identifier(event.user)
             event.event_time_ms = aligned_ms(event.event_time_ms, [])
-            who = event.person if isinstance(event, Registration) else _owner(event, identifier)
             _check_time(event.event_time_ms, self.rules, self.now_ms)
-            if event.event_time_ms <= identifier.erased_ms:
+            if event.event_time_ms <= identifier.erased_ms and not isinstance(event, Link):
                 raise Rejected(Reason.ERASED)
             if not identifier.memory.is_new(event, self.rules):
                 self.duplicates += 1
                 return
-            identifier.passed += 1
             event = clean(event, identifier.cleaning, self.rules, [])
             if isinstance(event, Link):
                 self._link(event, identifier)
             else:
+                who = event.person if isinstance(event, Registration) else _owner(event, identifier)
                 self._prepare(event, identifier)
                 try:
                     self._fold(who, event)
@@ -250,17 +248,14 @@ class _City:
         return self.people.get(name) or self.people.setdefault(name, _Person(self.erased.get(name, 0)))
 
     def _link(self, event: Link, identifier: _Identifier) -> None:
-        first = not identifier.links and identifier.passed > 1  # something beside this very link
+        first = not identifier.links
         identifier.links = sorted({*identifier.links, (event.event_time_ms, event.person)})
-        if not first:
+        partial = self.people.pop(event.user, None) if first else None
+        if partial is None or not partial.n:
             return
         person = self._person(event.person)
-        partial = self.people.pop(event.user, None) or _Person(0)
-        letters = self.dead.pop(event.user, [])
         if person.erased_ms and partial.oldest_ms <= person.erased_ms:
-            return
-        self.dead[event.person] += letters
-        if not partial.n:
+            self.dead.pop(event.user, None)
             return
         person.n += partial.n
         person.newest_ms = max(person.newest_ms, partial.newest_ms)

@@ -23,6 +23,7 @@ from livetags.inputs import Input
 from livetags.job_process import PROGRAM, JobProcess
 from livetags.key_file import ensure_keys
 from livetags.reach import reach_clickhouse, reach_redis
+from livetags.spool_folder import make_private, new_spool
 from schemas.run import Run
 from schemas.settings import Settings
 from serving.erasures import erasures
@@ -120,11 +121,13 @@ def run_profile_update(
         raise FileNotFoundError(msg)
     if any(source.feed.linked for source in inputs):
         ensure_keys(settings)
+    earlier = ledger.runs(client, database)
     if not restore:
-        ledger.refuse_mixed(ledger.runs(client, database), inputs)
+        ledger.refuse_mixed(earlier, inputs)
     started_at = datetime.now(UTC)
     run_id = f"{started_at:%Y%m%dT%H%M%S}-{uuid4().hex[:6]}"
-    spool_folder = settings.data_dir.absolute() / "spool" / run_id
+    make_private(settings)
+    spool_folder = new_spool(settings, run_id)
     listed = [{"feed": i.feed.name, "input": i.name} for i in inputs]
     status = "failed"
     savepoint = ""
@@ -140,6 +143,8 @@ def run_profile_update(
             in_files = spool(logs, spool_file, settings.max_record_bytes, lambda n: progress.events(n, None))
         total = in_files + (_records_in_topics(inputs) if bounded else 0)
         ledger.record(client, database, ledger.RunRecord(run_id, JOB, listed, "running", started_at))
+        if restore:
+            ledger.inherit_totals(client, database, run_id, earlier, inputs)
         progress.step("starting Flink")
         clock = time.monotonic()
         run = Run(

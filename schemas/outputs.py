@@ -63,7 +63,8 @@ class Removal(Struct, array_like=True):
     Attributes
     ----------
     kind
-        ``move``: everything of `user` now belongs to `to` (two profiles merged, or a key rotated). ``forget``: the tag
+        ``move``: everything of `user` but its dead letters now belongs to `to` (two profiles merged, or a key rotated).
+        ``forget``: the tag
         groups in `groups`, consent to which was withdrawn. ``erase``: everything, for good, up to `time_ms`.
         ``unlink`` (hot store only): whose the identifier `user` is, because it has another pseudonym now.
     user

@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 from clickhouse_connect.driver.exceptions import DatabaseError
-from msgspec.structs import replace
 
 from schemas.events import identity_of
 from schemas.outputs import DeadLetter, Export, FoldedEvent, HistoryBatch, LinkedIdentifier, Removal, ShardCounts
@@ -193,7 +192,7 @@ class _Rows:
 
     def __init__(self) -> None:
         self._events: dict[str, list[FoldedEvent]] = {}
-        self._dead: dict[str, list[tuple[DeadLetter, bool]]] = {}  # and whether it was moved to the user
+        self._dead: dict[str, list[DeadLetter]] = {}
         self._exports: list[tuple[Export, bool]] = []
         self.links: list[LinkedIdentifier] = []
 
@@ -201,7 +200,7 @@ class _Rows:
         for event in batch.events:
             self._events.setdefault(event[1], []).append(event)
         for letter in batch.dead_letters:
-            self._dead.setdefault(letter.user, []).append((letter, False))
+            self._dead.setdefault(letter.user, []).append(letter)
         self._exports += [(export, False) for export in batch.exports]
         self.links += batch.links
 
@@ -215,8 +214,9 @@ class _Rows:
             return
         if removal.kind == "move" and removal.user == removal.to:
             return
-        events, dead = self._events.pop(removal.user, []), self._dead.pop(removal.user, [])
+        events = self._events.pop(removal.user, [])
         if removal.kind == "erase":
+            self._dead.pop(removal.user, None)
             self.links = [link for link in self.links if removal.user not in (link.identifier, link.person)]
             self._exports = [(export, moved) for export, moved in self._exports if export.user != removal.user]
         else:
@@ -228,19 +228,16 @@ class _Rows:
                 (feed, removal.to, event_time_ms, event_id, evidence)
                 for feed, _, event_time_ms, event_id, evidence in events
             )
-            self._dead.setdefault(removal.to, []).extend((replace(each, user=removal.to), True) for each, _ in dead)
 
     def drop_moved_to(self, users: Container[str]) -> None:
         """Drop what was moved to these users and has no event time; evidence has one."""
-        for user in [user for user in self._dead if user in users]:
-            self._dead[user] = [(letter, moved) for letter, moved in self._dead[user] if not moved]
         self._exports = [(e, moved) for e, moved in self._exports if not moved or e.user not in users]
 
     def events(self) -> list[FoldedEvent]:
         return [event for events in self._events.values() for event in events]
 
     def dead_letters(self) -> list[DeadLetter]:
-        return [letter for letters in self._dead.values() for letter, _ in letters]
+        return [letter for letters in self._dead.values() for letter in letters]
 
     def exports(self) -> list[Export]:
         return [export for export, _ in self._exports]

@@ -30,7 +30,6 @@ INSERT_SETTINGS = {"async_insert": 0, "max_partitions_per_insert_block": 0, "ins
 
 _COLUMNS = {
     "tag_evidence": "tag, event_time, event_id, value, feed, ingested_at",
-    "dead_letters": "feed, log, partition, offset, reason, rejected_at",
     "exports": "request, part, document, written_at",
 }
 
@@ -73,11 +72,11 @@ def carry_out(client: Client, database: str, removals: Removals, give_up_s: floa
         if _has(client, database, table, emptied, pairs, give_up_s):
             _move(client, database, table, removals, give_up_s)
             _delete(client, database, table, emptied, pairs, give_up_s)
-    if removals.erased:
-        erased = list(removals.erased)
-        # whose an identifier is does not change when rows move: the link is why they do
-        if _has(client, database, "identity_links", erased, [], give_up_s):
-            _delete(client, database, "identity_links", erased, [], give_up_s)
+    erased = list(removals.erased)
+    # Neither moves with the rows: a dead letter names who was refused, and the link is why the rows move.
+    for table in ("dead_letters", "identity_links") if erased else ():
+        if _has(client, database, table, erased, [], give_up_s):
+            _delete(client, database, table, erased, [], give_up_s)
 
 
 def delete_erased(client: Client, database: str, users: set[str], give_up_s: float) -> None:

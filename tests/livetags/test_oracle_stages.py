@@ -170,7 +170,6 @@ class Stores:
             who, to, gone = removal.user, removal.to, removal.groups
             if removal.kind == "move":
                 self.rows = {(to if row[0] == who else row[0], *row[1:]): v for row, v in self.rows.items()}
-                self.dead = {letter: to if user == who else user for letter, user in self.dead.items()}
             elif removal.kind == "erase":
                 self.rows = {row: v for row, v in self.rows.items() if row[0] != who}
                 self.dead = {letter: user for letter, user in self.dead.items() if user != who}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from schemas.cleaning_memory import CleaningMemory
-from schemas.events import Event
+from schemas.events import Event, Link
 from schemas.reasons import Reason, Rejected
 from schemas.rules import Rules
 from schemas.state import Profile
@@ -60,11 +60,14 @@ def enter(
         return _IN_FUTURE
     if event_time_ms < rules.min_event_time_ms:
         return _TOO_EARLY
-    if event_time_ms <= profile.erased_ms:
+    # whose an identifier is must be known even of before an erasure, or nobody could tell whom to keep erased
+    if event_time_ms <= profile.erased_ms and event.__class__ is not Link:
         return _ERASED
     seen = horizon.admit(profile, event.event_id, event_time_ms, rules)
     if seen is not NEW:
         return _NOT_NEW[seen]
+    if event.__class__ is Link:
+        return event
     if profile.cleaning is None:
         profile.cleaning = CleaningMemory()
     try:

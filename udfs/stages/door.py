@@ -120,8 +120,7 @@ class Door:
                 changed = profile is not fresh
             n_before, generation_before = profile.n, profile.generation
             for each in entered:
-                known = changed or bytes_before > 0
-                changed |= self._pass(user, profile, known, each, passed, counts, now_ms)
+                changed |= self._pass(user, profile, each, passed, counts, now_ms)
             if not changed:
                 continue
             profile.last_write_ms = now_ms
@@ -181,9 +180,9 @@ class Door:
         return known, 0
 
     def _pass(
-        self, user: str, profile: Profile, known: bool, each: Entered, passed: Passed, counts: ShardCounts, now_ms: int
+        self, user: str, profile: Profile, each: Entered, passed: Passed, counts: ShardCounts, now_ms: int
     ) -> bool:
-        """Pass one event; returns whether the identifier's state changed. `known`: it has passed something before."""
+        """Pass one event; returns whether the identifier's state changed."""
         feed = self._run.inputs[each.position >> FEED_SHIFT].feed
         corrections: list[str] = []
         back_after_erasure = profile.erased_ms and profile.links and profile.cleaning is None
@@ -195,14 +194,12 @@ class Door:
             passed.duplicates.append(each.position)
             return False
         if isinstance(entered, Refused):
-            event = each.event
-            # of a document the links are the cards it opened
-            about = event.person if isinstance(event, Registration) else person_at(profile.links, event.event_time_ms)
-            whose = about or user
-            self._reject(entered.reason, each.position, whose, passed, counts)
+            # It names the identifier, not its person: what the people tell the history comes after what the door does,
+            # so an erasure of the person would take it, even one of before it.
+            self._reject(entered.reason, each.position, user, passed, counts)
             return entered.reason not in LEAVES_NOTHING
         if isinstance(entered, Link):
-            self._link(user, profile, known, entered, each.number, passed)
+            self._link(user, profile, entered, each.number, passed)
             counts.folded += 1
         elif isinstance(entered, Registration):
             self._register(profile, entered, each, passed)
@@ -219,11 +216,12 @@ class Door:
                 self._fold(user, profile, entered, each.position, feed, passed, counts)
         return True
 
-    def _link(self, user: str, profile: Profile, known: bool, event: Link, number: int, passed: Passed) -> None:
+    def _link(self, user: str, profile: Profile, event: Link, number: int, passed: Passed) -> None:
         """Take note of a link; the first hands what was the identifier's to the person, who says whether to take it."""
         first = link(profile, event.event_time_ms, event.person)
-        self._tell_link(user, profile, event.person, event.event_time_ms, passed)
-        if first and known:
+        if event.event_time_ms > profile.erased_ms:
+            self._tell_link(user, profile, event.person, event.event_time_ms, passed)
+        if first and profile.n:
             partial = Profile(
                 generation=profile.generation,
                 n=profile.n,
@@ -236,8 +234,7 @@ class Door:
             )
             to = self._shard_of(event.person, passed)
             to.partials.append(Partial(number, user, event.person, state.encode(partial)))
-            if profile.n:
-                passed.hot.removals.append(Removal("move", user, to=event.person))
+            passed.hot.removals.append(Removal("move", user, to=event.person))
             profile.n = profile.first_event_ms = profile.last_event_ms = profile.due_ms = 0
             profile.groups, profile.consents, profile.memory = {}, {}, None
 

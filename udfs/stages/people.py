@@ -104,8 +104,6 @@ class People:
             updated.history.removals.append(Removal("erase", partial.identifier, time_ms=profile.erased_ms))
             return
         updated.history.removals.append(Removal("move", partial.identifier, to=person))
-        if not more.n:
-            return
         merge(profile, more, self._rules)
         denied = tuple(
             name

@@ -30,7 +30,7 @@ seen by one of the mall's cells, once, without having moved."""
 _NIGHT_BEGINS_MS, _NIGHT_ENDS_MS = 22 * MS_PER_HOUR, 7 * MS_PER_HOUR
 _WORK_BEGINS_MS, _WORK_ENDS_MS = 9 * MS_PER_HOUR, 18 * MS_PER_HOUR
 
-MAX_HOME_LEAD_MINUTES = 20 * 9 * 60  # twenty nights
+MAX_HOME_LEAD_MINUTES = 10 * 9 * 60  # ten nights: a move is noticed after at most as many
 MAX_WORK_LEAD_MINUTES = 15 * 9 * 60  # three working weeks
 MAX_PROVINCE_LEAD_DAYS = 60
 NEW_ESTATE_DAYS = 90

@@ -91,6 +91,29 @@ def test_an_erasure_while_no_job_ran_is_known_from_the_start() -> None:
     assert set(weights(after.person("p.1"))) == {"music"}
 
 
+def test_a_replay_after_an_erasure_tells_nobody_whose_the_identifiers_were_until_the_person_is_back() -> None:
+    erased = dict.fromkeys(["p.1", "msisdn", "imsi"], T0 + 5 * DAY)
+    stages = linked(Stages(erased=erased))
+    stages.batch([use("imsi", 2, T0 + HOUR)])
+    assert [link for hot in stages.hot for link in hot.links] == []
+    assert [link for history in stages.history for link in history.links] == []
+    assert {(letter.reason, letter.user) for letter in stages.result.dead_letters} == {(Reason.ERASED, "")}
+    stages.batch([*consents("msisdn", T0 + 6 * DAY), use("imsi", 3, T0 + 6 * DAY, "music")])
+    assert set(weights(stages.person("p.1"))) == {"music"}
+    told = [(link.identifier, link.person) for hot in stages.hot for link in hot.links]
+    assert sorted(told) == [("imsi", "p.1"), ("msisdn", "p.1")]
+    assert stages.balanced()
+
+
+def test_a_dead_letter_of_after_an_erasure_in_the_same_batch_stays() -> None:
+    stages = linked(Stages())
+    late = use("imsi", 9, T0 - 100 * DAY)
+    stages.batch([use("imsi", 2, T0 + DAY), RightsRequest("msisdn", 200, T0 + 2 * DAY, "erase", "case-1"), late])
+    removals = [removal.user for history in stages.history for removal in history.removals]
+    left = [letter for letter in stages.result.dead_letters if letter.user not in removals]
+    assert [letter.reason for letter in left] == [Reason.LATE_BEYOND_HORIZON]
+
+
 def test_an_export_says_what_the_state_holds() -> None:
     stages = linked(Stages())
     stages.batch([use("imsi", 2, T0 + HOUR), RightsRequest("msisdn", 201, T0 + DAY, "export", "case-2")])
