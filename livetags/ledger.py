@@ -95,7 +95,7 @@ def inherit_totals(client: Client, database: str, run_id: str, earlier: list[Run
     for run in reversed(earlier):
         if mine & {(i["feed"], i["input"]) for i in run.inputs}:
             client.command(
-                "INSERT INTO {database:Identifier}.run_counts SELECT {run_id:String} AS run_id, * EXCEPT (run_id) "
+                "INSERT INTO {database:Identifier}.run_counts SELECT {run_id:String}, * EXCEPT (run_id) "
                 "FROM {database:Identifier}.run_counts FINAL WHERE run_id = {before:String}",
                 parameters={"database": database, "run_id": run_id, "before": run.run_id},
             )

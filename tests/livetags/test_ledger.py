@@ -6,9 +6,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from clickhouse_connect.driver.client import Client
 
 from livetags.inputs import Input, input_named
-from livetags.ledger import MixedLogs, RunRecord, refuse_mixed
+from livetags.ledger import MixedLogs, RunRecord, Totals, inherit_totals, refuse_mixed, totals
 from livetags.verify_logs import _newest_runs
 from sources import FEEDS
 
@@ -54,3 +55,27 @@ def test_the_newest_run_over_each_input_counts_and_failures_do_not() -> None:
     assert _newest_runs([run(1, "finished", d), run(2, "finished", d)]) == [run(2, "finished", d)]
     assert _newest_runs([both, only_h]) == [both]
     assert _newest_runs([only_h, run(3, "finished", d, h)]) == [run(3, "finished", d, h)]
+
+
+@pytest.mark.stores
+def test_a_run_that_continues_has_the_totals_of_shards_without_records_since(
+    clickhouse_client: Client, database: str
+) -> None:
+    source = of("dpi", "a.pb")
+    rows = [
+        ["r1", 0, 10, 6, 4, {}, 2, 50, {}],
+        ["r1", 1, 5, 5, 0, {}, 1, 20, {"dpi/x": 1}],
+        ["other", 0, 9, 9, 0, {}, 1, 1, {}],
+    ]
+    names = ["run_id", "shard", "events_in", "folded", "duplicates", "rejected", "users", "state_bytes", "corrected"]
+    clickhouse_client.insert(f"{database}.run_counts", rows, column_names=names)
+    inherit_totals(clickhouse_client, database, "r2", [run(1, "stopped", source)], [source])
+    clickhouse_client.insert(f"{database}.run_counts", [["r2", 0, 12, 8, 4, {}, 2, 60, {}]], column_names=names)
+    assert totals(clickhouse_client, database, "r2", 1) == Totals(17, 13, 4, {}, 3, 80, 20, {"dpi/x": 1})
+    assert totals(clickhouse_client, database, "r1", 1).events_in == 15
+
+
+@pytest.mark.stores
+def test_a_run_over_another_input_inherits_nothing(clickhouse_client: Client, database: str) -> None:
+    inherit_totals(clickhouse_client, database, "r2", [run(1, "stopped", of("dpi", "a.pb"))], [of("dpi", "b.pb")])
+    assert totals(clickhouse_client, database, "r2") == Totals()
