@@ -214,11 +214,10 @@ class _City:
         who = ""
         try:
             event = _event_of(feed, key, value, self.max_record_bytes, self.pseudonyms)
-            who = event.user
             identifier = self._identifier(event.user)
             event.event_time_ms = aligned_ms(event.event_time_ms, [])
             _check_time(event.event_time_ms, self.rules, self.now_ms)
-            if event.event_time_ms <= identifier.erased_ms and not isinstance(event, Link):
+            if event.event_time_ms <= identifier.erased_ms and not identifier.links and not isinstance(event, Link):
                 raise Rejected(Reason.ERASED)
             if not identifier.memory.is_new(event, self.rules):
                 self.duplicates += 1
@@ -227,10 +226,11 @@ class _City:
             if isinstance(event, Link):
                 self._link(event, identifier)
             else:
-                who = event.person if isinstance(event, Registration) else _owner(event, identifier)
+                owner = event.person if isinstance(event, Registration) else _owner(event, identifier)
+                who = owner if owner != event.user else ""  # what the door refuses names nobody
                 self._prepare(event, identifier)
                 try:
-                    self._fold(who, event)
+                    self._fold(owner, event)
                 finally:  # the others learn of the card whatever its own person has consented to
                     if isinstance(event, Registration):
                         self._tell_the_others(event, identifier)
@@ -255,7 +255,6 @@ class _City:
             return
         person = self._person(event.person)
         if person.erased_ms and partial.oldest_ms <= person.erased_ms:
-            self.dead.pop(event.user, None)
             return
         person.n += partial.n
         person.newest_ms = max(person.newest_ms, partial.newest_ms)
@@ -274,11 +273,6 @@ class _City:
             near = {p for t, p in identifier.cards if abs(event.event_time_ms - t) <= _CARDS_WINDOW_MS}
             identifier.cards.add((event.event_time_ms, event.person))
             event.cards_of_registrant = len(near | {event.person})
-        if isinstance(event, RightsRequest) and event.action == "erase" and identifier.links:
-            identifier.memory = _Memory(identifier.memory.forgotten_before)
-            identifier.cleaning = CleaningMemory()
-            identifier.erased_ms = event.event_time_ms
-            self.dead.pop(event.user, None)
 
     def _tell_the_others(self, event: Registration, identifier: _Identifier) -> None:
         near = {p for t, p in identifier.cards if abs(event.event_time_ms - t) <= _CARDS_WINDOW_MS}
@@ -296,7 +290,6 @@ class _City:
             person.erased_ms = event.event_time_ms
             identifier = self.identifiers.get(name)
             if identifier is not None:
-                identifier.memory = _Memory()
                 identifier.cleaning = CleaningMemory()
                 identifier.erased_ms = event.event_time_ms
             self.dead.pop(name, None)

@@ -18,13 +18,17 @@ from livetags.key_file import ensure_keys
 from livetags.private_file import write_private
 from livetags.reach import reach_redis
 from livetags.runner import migrated_clickhouse
-from livetags.whose import identifiers_of, whose_is
+from livetags.whose import identifiers_of
 from schemas.pb.livetags.v1.rights_pb2 import RIGHTS_ACTION_ERASE, RightsRecord
 from schemas.settings import Settings
 from serving.erasures import erasures
-from serving.identity_links import identifiers_now_of
+from serving.identity_links import identifiers_now_of, person_now_of
 from serving.personal_data import collect, held
 from sinks.erasure import erase
+
+
+class NobodyHeld(ValueError):
+    """Nothing is held under what was given, so there is nothing to erase, and nothing to write a receipt for."""
 
 
 class ReceiptError(ValueError):
@@ -39,7 +43,7 @@ class Receipt(Struct, forbid_unknown_fields=True):
     request
         Name of the request.
     users
-        Pseudonyms erased: the person first, then the identifiers that were theirs.
+        Pseudonym erased: the person's, or that of an identifier nobody is linked to.
     erased_ms
         Everything up to this time was erased, milliseconds since the epoch.
     places
@@ -84,7 +88,7 @@ class Receipt(Struct, forbid_unknown_fields=True):
     def check(self, settings: Settings) -> list[str]:
         """What is wrong, nothing if the receipt holds: its digest, the tombstones, and that the stores hold nothing."""
         problems = []
-        if not hmac.compare_digest(self.digest, self._digest(settings)):
+        if not hmac.compare_digest(self.digest.encode(), self._digest(settings).encode()):
             problems.append("the receipt was altered, or made with other keys: its digest does not fit")
         client = migrated_clickhouse(settings)
         database = settings.clickhouse_database
@@ -120,7 +124,14 @@ def erase_person(settings: Settings, text: str, request: str, brokers: str = "")
     """
     ensure_keys(settings)  # without them there would be no receipt, once everything is gone
     client = migrated_clickhouse(settings)
-    users = _users(settings, client, text)
+    user = _whose(settings, client, text)
+    if user is None:
+        msg = (
+            "nothing is held of that identifier or pseudonym, and nobody was erased under it: nothing to erase. Is it "
+            "written as in the feeds, without blanks, and are the keys those of the job?"
+        )
+        raise NobodyHeld(msg)
+    users = [user]
     erased_ms = int(time.time() * 1000)
     hot = reach_redis(settings)
     places: dict[str, dict[str, int]] = {}
@@ -137,29 +148,31 @@ def erase_person(settings: Settings, text: str, request: str, brokers: str = "")
 
 
 def export_person(settings: Settings, text: str) -> dict[str, Any]:
-    """Everything the stores hold of a person, and of the identifiers that are theirs now."""
+    """Everything the stores hold of a person; empty when that is nothing."""
     client = migrated_clickhouse(settings)
     hot = reach_redis(settings)
-    return {
-        user: collect(client, settings.clickhouse_database, hot, settings.redis_key_prefix, user)
-        for user in _users(settings, client, text)
-    }
+    user = _whose(settings, client, text)
+    if user is None:
+        return {}
+    return {user: collect(client, settings.clickhouse_database, hot, settings.redis_key_prefix, user)}
 
 
-def _users(settings: Settings, client: Client, text: str) -> list[str]:
-    """The person's pseudonym first, then those of the identifiers that belong to them now."""
+def _whose(settings: Settings, client: Client, text: str) -> str | None:
+    """Pseudonym of whom something is, or was, held under `text`: a pseudonym or a raw identifier; None: of nobody.
+
+    The links in ClickHouse decide: Redis may have lost its data, and an erasure that goes by it would miss the person.
+    """
     database = settings.clickhouse_database
-    person = whose_is(settings, text)
-    mine = identifiers_now_of(client, database, person)
-    named = [each for each in identifiers_of(settings, text) if each != text and each not in mine]
-    users = list(dict.fromkeys([person, *mine, *([] if person in named else named)]))
-    # the hot profile of an id that is a pseudonym as it came may have expired; nothing is held of a raw identifier
-    if text not in users and (
-        text in erasures(client, database)
-        or any(held(client, database, reach_redis(settings), settings.redis_key_prefix, text).values())
-    ):
-        users.insert(0, text)
-    return users
+    known = [text, *(each for each in identifiers_of(settings, text) if each != text)]
+    person = person_now_of(client, database, known)
+    if person is not None:
+        return person
+    erased = erasures(client, database)
+    for user in reversed(known):
+        found = held(client, database, reach_redis(settings), settings.redis_key_prefix, user)
+        if user in erased or any(found.values()) or identifiers_now_of(client, database, user):
+            return user
+    return None
 
 
 def _publish(brokers: str, identifier: str, request: str, erased_ms: int) -> None:

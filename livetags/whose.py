@@ -15,12 +15,14 @@ _PSEUDONYM = re.compile(r"[a-z][a-z0-9]{0,7}\.[A-Za-z0-9_-]{20}")
 
 def identifiers_of(settings: Settings, text: str) -> list[str]:
     """Pseudonyms an identifier may be held under: itself if it is one, else by the active and the previous key."""
-    if _PSEUDONYM.fullmatch(text):
-        return [text]
     try:
-        pseudonyms = KeyedPseudonyms(settings.keys())
+        keys = settings.keys()
     except KeysError:
         return [text]
+    # an account may look like a pseudonym, but not begin with the name of a key
+    if _PSEUDONYM.fullmatch(text) and text.partition(".")[0] in {"p", keys.active, keys.previous}:
+        return [text]
+    pseudonyms = KeyedPseudonyms(keys)
     previous = pseudonyms.previous(text)
     return [text, pseudonyms.identifier(text), *([previous] if previous is not None else [])]
 

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import Protocol
 
+DOCUMENT = "document/"
+"""Before the reference of a document, so that one never counts as a number or an account written alike."""
+
 
 class Pseudonyms(Protocol):
     """Keyed pseudonyms; see `udfs.privacy.pseudonym` for how they are made."""

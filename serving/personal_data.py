@@ -60,7 +60,6 @@ def held(clickhouse: Client, database: str, redis_client: redis.Redis, prefix: s
     counts = {
         "hot_profile": cast(int, redis_client.exists(profile_key(prefix, user))),
         "hot_evidence": cast(int, redis_client.exists(evidence_key(prefix, user))),
-        "hot_identifier": cast(int, redis_client.exists(identifier_key(prefix, user))),
     }
     for table in PERSONAL_TABLES:
         counts[table] = clickhouse.query(
@@ -79,7 +78,8 @@ def _rows(client: Client, database: str, table: str, columns: Sequence[str], use
 
 
 def _named(table: str) -> str:
-    return " OR ".join(f"{column} = {{user:String}}" for column in PERSONAL_TABLES.get(table, ("user",)))
+    columns = ("identifier", "person") if table == "identity_links" else ("user",)
+    return " OR ".join(f"{column} = {{user:String}}" for column in columns)
 
 
 def _text(value: bytes | str) -> str:

@@ -217,7 +217,6 @@ class _Rows:
         events = self._events.pop(removal.user, [])
         if removal.kind == "erase":
             self._dead.pop(removal.user, None)
-            self.links = [link for link in self.links if removal.user not in (link.identifier, link.person)]
             self._exports = [(export, moved) for export, moved in self._exports if export.user != removal.user]
         else:
             self._exports = [

@@ -72,11 +72,10 @@ def carry_out(client: Client, database: str, removals: Removals, give_up_s: floa
         if _has(client, database, table, emptied, pairs, give_up_s):
             _move(client, database, table, removals, give_up_s)
             _delete(client, database, table, emptied, pairs, give_up_s)
+    # A dead letter does not move with the rows: it names who was refused. Links stay: they say whom a tombstone is for.
     erased = list(removals.erased)
-    # Neither moves with the rows: a dead letter names who was refused, and the link is why the rows move.
-    for table in ("dead_letters", "identity_links") if erased else ():
-        if _has(client, database, table, erased, [], give_up_s):
-            _delete(client, database, table, erased, [], give_up_s)
+    if erased and _has(client, database, "dead_letters", erased, [], give_up_s):
+        _delete(client, database, "dead_letters", erased, [], give_up_s)
 
 
 def delete_erased(client: Client, database: str, users: set[str], give_up_s: float) -> None:

@@ -14,7 +14,7 @@ from clickhouse_connect.driver.client import Client
 
 from schemas.clickhouse import PERSONAL_TABLES
 from schemas.outputs import Removal
-from schemas.redis_keys import evidence_key, identifier_key, profile_key
+from schemas.redis_keys import evidence_key, profile_key
 from sinks.clickhouse_errors import until_it_passes
 from sinks.clickhouse_removal import carry_out
 from sinks.hot_functions import TOMBSTONE_MS, HotFunctions
@@ -70,7 +70,6 @@ def erase(
         keys = {
             "hot_profile": profile_key(prefix, user),
             "hot_evidence": evidence_key(prefix, user),
-            "hot_identifier": identifier_key(prefix, user),
         }
         found = {
             place: cast(int, hot.until_it_passes(partial(redis_client.exists, key))) for place, key in keys.items()

@@ -34,7 +34,6 @@ local function remove_profile(keys, args)
   local removed = redis.call('DEL', keys[1])
   redis.call('DEL', keys[2])
   if args[1] == 'erase' then
-    redis.call('DEL', keys[4])
     local known = tonumber(redis.call('GET', keys[3]) or '0')
     local expiry = math.max(tonumber(args[3]), redis.call('PEXPIRETIME', keys[3]))
     redis.call('SET', keys[3], string.format('%.0f', math.max(known, tonumber(args[2]))),

@@ -6,7 +6,7 @@ from google.protobuf.message import DecodeError
 
 from schemas.events import Registration, identity_of
 from schemas.pb.livetags.v1.registration_pb2 import GENDER_FEMALE, GENDER_MALE, RegistrationRecord
-from schemas.pseudonyms import Pseudonyms
+from schemas.pseudonyms import DOCUMENT, Pseudonyms
 from schemas.reasons import Reason, Rejected
 from sources.feed import Feed
 from sources.first_fields import KEY_SQL, subscriber, time_reader
@@ -41,7 +41,7 @@ def decode(key: bytes, value: bytes, pseudonyms: Pseudonyms) -> Registration:
     if age < 0 or activation_time_ms < 0:
         raise Rejected(Reason.VALUE_NEGATIVE)
     return Registration(
-        pseudonyms.identifier(raw),
+        pseudonyms.identifier(DOCUMENT + raw),
         identity_of(f"registration/{record_id}"),
         record.event_time_ms,
         pseudonyms.person(person_ref),

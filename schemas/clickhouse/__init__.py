@@ -6,9 +6,9 @@ PERSONAL_TABLES = {
     "tag_evidence": ("user",),
     "dead_letters": ("user",),
     "exports": ("user",),
-    "identity_links": ("identifier", "person"),
 }
 """Tables with rows about a person -> the columns that name one. A test compares this with the database.
 
-The table ``erasures`` is none of them: the record that a person was erased must stay.
+Two tables are none of them, and must stay: ``erasures``, the record that a person was erased, and ``identity_links``,
+without which nobody could tell whose later records are.
 """

@@ -101,9 +101,7 @@ def test_every_refusal_is_counted_and_placed() -> None:
         12: "key_missing",
         13: "key_mismatch",
     }
-    assert {offset: who for (_, _, _, offset, _), who in result.dead_letters.items() if who} == dict.fromkeys(
-        (7, 9, 10), "7"
-    )  # of the others nobody can tell whose they are
+    assert set(result.dead_letters.values()) == {""}  # what the door refuses names nobody
     assert result.counts == OracleCounts(
         13, 2, 1, {f"household/{r}": list(reasons.values()).count(r) for r in reasons.values()}
     )

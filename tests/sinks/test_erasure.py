@@ -10,7 +10,7 @@ import redis
 from clickhouse_connect.driver.client import Client
 
 from schemas.outputs import DeadLetter, FoldedEvent, HistoryBatch, HotProfile, LinkedIdentifier, Removal
-from schemas.redis_keys import tombstone_key
+from schemas.redis_keys import identifier_key, tombstone_key
 from serving.personal_data import held
 from sinks.clickhouse_client import connect
 from sinks.clickhouse_history import ClickHouseHistorySink
@@ -93,14 +93,18 @@ def stores(
 
 
 def test_nothing_is_left_and_the_receipt_counts_it(stores: Stores) -> None:
-    others = stores.held(OTHER) | {"identity_links": 0}
-    keys = {"hot_profile": 1, "hot_evidence": 1, "hot_identifier": 1}
-    amounts = keys | {"tag_evidence": 10, "dead_letters": 1, "exports": 2, "identity_links": 2}
+    others = stores.held(OTHER)
+    amounts = {"hot_profile": 1, "hot_evidence": 1, "tag_evidence": 10, "dead_letters": 1, "exports": 2}
     assert stores.held(PERSON) == amounts
     receipt = stores.erase()
     assert receipt == {place: {"before": n, "after": 0} for place, n in amounts.items()}
     assert stores.held(PERSON) == dict.fromkeys(amounts, 0)
-    assert stores.places_that_name(PERSON) == {tombstone_key(stores.prefix, PERSON), "erasures"}
+    assert stores.places_that_name(PERSON) == {
+        tombstone_key(stores.prefix, PERSON),
+        identifier_key(stores.prefix, PERSON),
+        "erasures",
+        "identity_links",
+    }
     assert stores.held(OTHER) == others
     assert stores.places_that_name(OTHER) >= {"tag_evidence", "dead_letters", "exports"}
 
@@ -124,7 +128,12 @@ def test_a_stale_job_does_not_bring_the_profile_back(stores: Stores, hot: RedisH
     removal = Removal("erase", PERSON, time_ms=T0_MS + 50)
     history_sink.write_batch([HistoryBatch(removals=[removal])])
     hot.remove([removal])
-    assert stores.places_that_name(PERSON) == {tombstone_key(stores.prefix, PERSON), "erasures"}
+    assert stores.places_that_name(PERSON) == {
+        tombstone_key(stores.prefix, PERSON),
+        identifier_key(stores.prefix, PERSON),
+        "erasures",
+        "identity_links",
+    }
     requests = stores.clickhouse.query(f"SELECT request FROM {stores.database}.erasures FINAL").result_rows
     assert requests == [("r-1",)], "the log's own record doesn't take its place"
     assert hot.write_batch([profile(PERSON, 1, T0_MS + 50)]) == Written(1, 0), "who knows of it may write"

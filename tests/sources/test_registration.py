@@ -33,7 +33,7 @@ record, decode = CHECKS.record, CHECKS.decode
 
 def test_a_good_record_is_a_registration() -> None:
     assert decode(record()) == Registration(
-        PSEUDONYMS.identifier("doc-77001"),
+        PSEUDONYMS.identifier("document/doc-77001"),
         identity_of("registration/r-1"),
         1_767_225_600_000,
         PSEUDONYMS.person("pr-90001"),

@@ -37,10 +37,13 @@ def decide(profile: Profile, event: Consent, rules: Rules) -> tuple[str, ...]:
     if known is not None and _rank(new) <= _rank(known):
         return ()
     profile.consents[event.purpose] = new
-    gone = tuple(name for name, rule in rules.groups.items() if not allowed(profile.consents, rule.purpose, rules))
-    gone = tuple(name for name in gone if name in profile.groups)
+    gone = tuple(
+        name
+        for name, rule in rules.groups.items()
+        if _DECIDED_AS[rule.purpose] == event.purpose and not allowed(profile.consents, rule.purpose, rules)
+    )
     for name in gone:
-        del profile.groups[name]
+        profile.groups.pop(name, None)
     return gone
 
 

@@ -60,8 +60,9 @@ def enter(
         return _IN_FUTURE
     if event_time_ms < rules.min_event_time_ms:
         return _TOO_EARLY
-    # whose an identifier is must be known even of before an erasure, or nobody could tell whom to keep erased
-    if event_time_ms <= profile.erased_ms and event.__class__ is not Link:
+    # Of a linked identifier the person's profile decides: a number has had other owners, who were not erased. Whose it
+    # is must be known even of before an erasure, or nobody could tell whom to keep erased.
+    if event_time_ms <= profile.erased_ms and not profile.links and event.__class__ is not Link:
         return _ERASED
     seen = horizon.admit(profile, event.event_id, event_time_ms, rules)
     if seen is not NEW:

@@ -82,8 +82,17 @@ def _decided(profile: Profile, event: Consent, rules: Rules) -> tuple[str, ...]:
 
 
 def erase(profile: Profile, erased_ms: int) -> None:
-    """Empty the profile of everything up to `erased_ms`; its links and the time of erasure stay."""
-    empty = Profile(generation=profile.generation + 1, links=profile.links, erased_ms=erased_ms)
+    """Empty the profile; whose it is, which records have been seen, and the time of erasure stay.
+
+    Without the ids a repeat of a record from after the erasure would count again.
+    """
+    empty = Profile(
+        generation=profile.generation + 1,
+        links=profile.links,
+        seen=profile.seen,
+        dedup_floor=profile.dedup_floor,
+        erased_ms=erased_ms,
+    )
     for name in Profile.__struct_fields__:
         setattr(profile, name, getattr(empty, name))
 

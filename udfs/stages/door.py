@@ -26,7 +26,7 @@ from schemas.outputs import (
     ShardCounts,
 )
 from schemas.position import FEED_SHIFT
-from schemas.pseudonyms import Pseudonyms
+from schemas.pseudonyms import DOCUMENT, Pseudonyms
 from schemas.reasons import Reason, Rejected
 from schemas.rules import Rules
 from schemas.run import Run, locate
@@ -145,10 +145,10 @@ class Door:
                     raise Rejected(Reason.RECORD_TOO_LARGE)
                 event = self._decoders[position >> FEED_SHIFT](key or b"", value, self._pseudonyms)
             except Rejected as rejected:
-                self._reject(rejected.reason, position, "", passed, counts)
+                self._reject(rejected.reason, position, passed, counts)
                 continue
             if rotating and key:
-                raw_of[event.user] = key.decode()
+                raw_of[event.user] = (DOCUMENT if isinstance(event, Registration) else "") + key.decode()
             by_user.setdefault(event.user, []).append(Entered(event, position, number))
         return by_user
 
@@ -163,7 +163,10 @@ class Door:
     ) -> tuple[Profile, int]:
         """The state known under the previous key, moved to the active one, if a rotation goes on and there is any."""
         previous = self._previous(raw_of[user]) if user in raw_of else None
-        if previous is None or previous == user or not states.holds(previous):
+        if previous is None or previous == user:
+            return profile, 0
+        if not states.holds(previous):
+            states.note_erasure(previous, profile)
             return profile, 0
         known, bytes_before = states.load(previous, counts)
         states.remove(previous, bytes_before, counts)
@@ -185,7 +188,6 @@ class Door:
         """Pass one event; returns whether the identifier's state changed."""
         feed = self._run.inputs[each.position >> FEED_SHIFT].feed
         corrections: list[str] = []
-        back_after_erasure = profile.erased_ms and profile.links and profile.cleaning is None
         entered = enter(profile, each.event, self._rules, now_ms, corrections)
         for code in corrections:
             counts.corrected[f"{feed}/{code}"] = counts.corrected.get(f"{feed}/{code}", 0) + 1
@@ -194,9 +196,7 @@ class Door:
             passed.duplicates.append(each.position)
             return False
         if isinstance(entered, Refused):
-            # It names the identifier, not its person: what the people tell the history comes after what the door does,
-            # so an erasure of the person would take it, even one of before it.
-            self._reject(entered.reason, each.position, user, passed, counts)
+            self._reject(entered.reason, each.position, passed, counts)
             return entered.reason not in LEAVES_NOTHING
         if isinstance(entered, Link):
             self._link(user, profile, entered, each.number, passed)
@@ -206,10 +206,6 @@ class Door:
         else:
             person = person_at(profile.links, entered.event_time_ms)
             if person is not None:
-                if isinstance(entered, RightsRequest) and entered.action == "erase":
-                    self._erase_identifier(user, profile, entered.event_time_ms, passed)
-                elif back_after_erasure:
-                    self._tell_link(user, profile, person, profile.links[-1][0], passed)
                 entered.user = person
                 self._forward(person, each.number, each.position, entered, passed)
             else:
@@ -219,8 +215,7 @@ class Door:
     def _link(self, user: str, profile: Profile, event: Link, number: int, passed: Passed) -> None:
         """Take note of a link; the first hands what was the identifier's to the person, who says whether to take it."""
         first = link(profile, event.event_time_ms, event.person)
-        if event.event_time_ms > profile.erased_ms:
-            self._tell_link(user, profile, event.person, event.event_time_ms, passed)
+        self._tell_link(user, profile, event.person, event.event_time_ms, passed)
         if first and profile.n:
             partial = Profile(
                 generation=profile.generation,
@@ -235,6 +230,7 @@ class Door:
             to = self._shard_of(event.person, passed)
             to.partials.append(Partial(number, user, event.person, state.encode(partial)))
             passed.hot.removals.append(Removal("move", user, to=event.person))
+            passed.hot.changed = [each for each in passed.hot.changed if each[0] != user]
             profile.n = profile.first_event_ms = profile.last_event_ms = profile.due_ms = 0
             profile.groups, profile.consents, profile.memory = {}, {}, None
 
@@ -265,7 +261,7 @@ class Door:
     ) -> None:
         output = fold(profile, event, self._rules)
         if isinstance(output, Refused):
-            self._reject(output.reason, position, user, passed, counts)
+            self._reject(output.reason, position, passed, counts)
             return
         counts.folded += 1
         if isinstance(output, Folded):
@@ -275,22 +271,15 @@ class Door:
         elif isinstance(output, Erased):
             record_erasure(user, event.event_time_ms, passed.hot, passed.history)
 
-    @staticmethod
-    def _erase_identifier(user: str, profile: Profile, erased_ms: int, passed: Passed) -> None:
-        """What the door knows of the identifier, but for whose it is: without that a replay could not be told."""
-        profile.erased_ms = erased_ms
-        profile.cleaning = None
-        profile.seen = {}
-        record_erasure(user, erased_ms, passed.hot, passed.history)
-
     def _forward(self, person: str, number: int, position: int, event: Event, passed: Passed) -> None:
         self._shard_of(person, passed).events.append((number, position, event))  # type: ignore[arg-type]
 
     def _shard_of(self, person: str, passed: Passed) -> Forwarded:
         return passed.forwarded.setdefault(shard_of(person, self._shards), Forwarded())
 
-    def _reject(self, reason: Reason, position: int, user: str, passed: Passed, counts: ShardCounts) -> None:
-        reject(self._run, reason, position, user, passed.history, counts)
+    def _reject(self, reason: Reason, position: int, passed: Passed, counts: ShardCounts) -> None:
+        # It names nobody: the door may not know whose the record is, nor whether they have been erased.
+        reject(self._run, reason, position, "", passed.history, counts)
 
 
 def shard_of(person: str, shards: int) -> int:

@@ -9,7 +9,10 @@ from schemas.state import ID_BYTES, Profile
 
 
 def exported(request: str, user: str, profile: Profile) -> list[Export]:
-    """The state as a JSON document; nothing is left out but the packed ids of events, of which there is the number."""
+    """The state as a JSON document, but for the packed ids of events, of which there is the number, and what cleaning
+    remembers for some minutes, which has cells in it: a copy must not keep a place finer than a district.
+    """
     held = msgspec.structs.asdict(profile)
+    held["cleaning"] = profile.cleaning is not None
     held["seen"] = sum(len(ids) if isinstance(ids, set) else len(ids) // ID_BYTES for ids in profile.seen.values())
     return [Export(request, user, "state", msgspec.json.encode(held).decode())]

@@ -62,12 +62,24 @@ class UserStates:
         else:
             self._cache.move_to_end(user)
         profile = state.decode(blob) if blob is not None else state.Profile()
-        if self._erased and self._erased.get(user, 0) > profile.erased_ms:
-            counts.users -= profile.n > 0
-            erase(profile, self._erased[user])
-            if blob is not None:
-                blob = self.store(user, profile, len(blob), counts)
+        if self._erased:
+            lived = profile.n > 0
+            if self.note_erasure(user, profile):
+                counts.users -= lived
+                if blob is not None:
+                    blob = self.store(user, profile, len(blob), counts)
         return profile, len(blob) if blob is not None else 0
+
+    def note_erasure(self, user: str, profile: state.Profile) -> bool:
+        """Erase the profile if `user` was erased while no job ran; returns whether that changed it.
+
+        Not that of a linked identifier: its person was erased, and it may be somebody else's now.
+        """
+        erased_ms = self._erased.get(user, 0)
+        if erased_ms <= profile.erased_ms or profile.links:
+            return False
+        erase(profile, erased_ms)
+        return True
 
     def holds(self, user: str) -> bool:
         """Whether the state has the user."""
@@ -97,6 +109,11 @@ class UserStates:
         """
         for user, blob in list(self._blobs.items()):
             profile = state.decode(blob)
+            lived = profile.n > 0
+            if self.note_erasure(user, profile):
+                counts.users -= lived
+                self.store(user, profile, len(blob), counts)
+                continue
             kept_until_ms = max(profile.due_ms, profile.last_write_ms + rules.hot_retention_ms)
             if not profile.links and not profile.erased_ms and kept_until_ms + _GRACE_AFTER_EXPIRY_MS < now_ms:
                 counts.users -= profile.n > 0

@@ -110,7 +110,7 @@ def test_a_new_home_in_a_new_estate_counts_for_ninety_days() -> None:
     person = Person(behaviour)
     person.lives(*(each for day in range(60) for each in workday(day)))
     found = summed(person.lives(*(each for day in range(60, 300) for each in workday(day, home=ESTATE))))
-    nights_until_noticed, hours_a_night = 20, 9
+    nights_until_noticed, hours_a_night = 10, 9
     assert found["new_estate:all"] == pytest.approx(90 * hours_a_night, abs=2 * hours_a_night)
     assert person.memory.behaviour is not None
     assert person.memory.behaviour.home == ESTATE
