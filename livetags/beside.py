@@ -37,6 +37,9 @@ def interesting_people(truth: Path) -> Iterator[Subscriber]:
 
     Those of a kind have consented to everything, so that there is something to see.
     """
+    if not (truth / "subscribers.jsonl").is_file():
+        msg = f"no truth in {truth}: expected the folder that `livetags city` wrote, with truth/subscribers.jsonl in it"
+        raise FileNotFoundError(msg)
     decoder = msgspec.json.Decoder(Subscriber)
     everybody = [decoder.decode(line) for line in (truth / "subscribers.jsonl").read_bytes().splitlines()]
     kinds: tuple[Callable[[Subscriber], bool], ...] = (

@@ -37,7 +37,9 @@ CityFolder = Annotated[Path, typer.Argument(help="folder that `livetags city` wr
 
 @app.command()
 def city(
-    folder: Annotated[Path, typer.Option("--out", help="folder to write: feeds, dictionaries and truth")],
+    folder: Annotated[
+        Path, typer.Option("--out", help="folder to write: feeds, dictionaries and truth", file_okay=False)
+    ],
     subscribers: Annotated[int, typer.Option(min=10, help="how many people")] = 300,
     days: Annotated[int, typer.Option(min=1, help="how long, from 2026-01-01")] = 30,
     seed: Annotated[int, typer.Option(help="the same seed makes the same city")] = 1,
@@ -65,6 +67,8 @@ def city(
     out.print(f"{events:,} records in {folder}, {report.seconds:.1f} s, {events / report.seconds:,.0f} events/s")
     out.print("  ".join(f"{feed} {count:,}" for feed, count in report.events.items()))
     out.print("dirt: " + ", ".join(f"{kind} {count:,}" for kind, count in report.dirt.items()))
+    if not use:
+        out.print(f"a job over it needs its dictionaries: --set dictionaries_dir={folder}/dictionaries, or --use here")
 
 
 @app.command()
@@ -105,17 +109,16 @@ def catalogue(as_json: AsJson = False) -> None:
     if as_json:
         print(json.dumps(found))
         return
-    table = Table(
-        "tag", "family", "kind", "unit", "half-life", "sources", "purpose", "sensitivity", "version", "meaning"
-    )
-    for entry in found:
-        table.add_row(
-            *(str(entry[key]) for key in ("name", "family", "kind", "unit", "half_life")),
-            ", ".join(entry["sources"]),
-            *(str(entry[key]) for key in ("purpose", "sensitivity", "version")),
-            escape(entry["meaning"]),
-        )
-    out.print(table)
+    for family in dict.fromkeys(entry["family"] for entry in found):
+        out.print(f"[bold]{family}[/bold]")
+        for entry in (each for each in found if each["family"] == family):
+            out.print(f"  [bold]{entry['name']}[/bold]: {escape(entry['meaning'])}")
+            out.print(
+                f"    {entry['kind']}, {entry['unit']}, half-life {entry['half_life']}, from "
+                f"{', '.join(entry['sources'])}; {entry['purpose']}, {entry['sensitivity']}, "
+                f"version {entry['version']}",
+                style="dim",
+            )
 
 
 @app.command(name="assess")

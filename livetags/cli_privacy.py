@@ -11,7 +11,7 @@ from uuid import uuid4
 import msgspec
 import typer
 
-from livetags.console import AsJson, SetOption, SettingsFile, app, load_settings, out
+from livetags.console import AsJson, SetOption, SettingsFile, app, err, load_settings, out
 from livetags.embedded import stores
 from livetags.key_file import key_file, write_keys
 from livetags.private_file import write_private
@@ -50,7 +50,11 @@ def export(
 ) -> None:
     """Hand out everything held of a person, as JSON: hot profile, history, dead letters, links, exported state."""
     chosen = stores.resolved(load_settings(settings, set_))
-    document = json.dumps(export_person(chosen, user), ensure_ascii=False, indent=1, default=str)
+    found = export_person(chosen, user)
+    if not found:
+        err.print("nothing is held of that identifier or pseudonym")
+        raise typer.Exit(1)
+    document = json.dumps(found, ensure_ascii=False, indent=1, default=str)
     if to is None:
         print(document)
     else:

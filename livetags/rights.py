@@ -163,6 +163,8 @@ def _whose(settings: Settings, client: Client, text: str) -> str | None:
     The links in ClickHouse decide: Redis may have lost its data, and an erasure that goes by it would miss the person.
     """
     database = settings.clickhouse_database
+    if not text.strip():
+        return None
     known = [text, *(each for each in identifiers_of(settings, text) if each != text)]
     person = person_now_of(client, database, known)
     if person is not None:

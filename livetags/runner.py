@@ -29,6 +29,7 @@ from schemas.settings import Settings
 from serving.erasures import erasures
 from sinks.clickhouse_schema import migrate, publish_groups
 from sinks.retry import Transient, retrying
+from sources import FEEDS
 from sources.spool import spool
 from udfs.tags import GROUPS
 
@@ -119,9 +120,9 @@ def run_profile_update(
     if restore.startswith(("/", "file:")) and not Path(restore.removeprefix("file://").removeprefix("file:")).exists():
         msg = f"no savepoint at {restore}: --restore expects the path that a stop printed, or a retained checkpoint"
         raise FileNotFoundError(msg)
-    if any(source.feed.linked for source in inputs):
-        ensure_keys(settings)
     earlier = ledger.runs(client, database)
+    if any(source.feed.linked for source in inputs):
+        ensure_keys(settings, in_use=any(FEEDS[i["feed"]].linked for entry in earlier for i in entry.inputs))
     if not restore:
         ledger.refuse_mixed(earlier, inputs)
     started_at = datetime.now(UTC)

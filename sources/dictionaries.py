@@ -78,6 +78,9 @@ def load(folder: Path | None = None) -> Dictionaries:
     if folder is not None and not folder.is_dir():
         msg = f"no such dictionary folder: {folder}; expected a folder with any of {', '.join(_COLUMNS)}"
         raise DictionaryError(msg)
+    if folder is not None and not any((folder / name).is_file() for name in _COLUMNS):
+        msg = f"folder {folder} holds no dictionary: expected any of {', '.join(_COLUMNS)} in it, not in a folder below"
+        raise DictionaryError(msg)
     tables = {name: _Table(name, columns, folder) for name, columns in _COLUMNS.items()}
     regions = _regions(tables["regions.csv"])
     districts, district_of_hexagon, resolution = _districts(tables["districts.csv"], regions)

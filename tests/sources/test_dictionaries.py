@@ -119,7 +119,8 @@ def test_a_file_that_is_not_there_is_the_default(tmp_path: Path, name: str) -> N
 
 
 def test_without_cells_and_districts_there_are_none(tmp_path: Path) -> None:
-    assert load(tmp_path) == load()
+    with pytest.raises(DictionaryError, match=r"holds no dictionary: expected any of cells.csv"):
+        load(tmp_path)
     assert (load().cells, load().districts) == ({}, {})
     read = load(written(tmp_path, districts=None))
     assert (read.cells["c-1"].district, read.districts) == ("", {})
