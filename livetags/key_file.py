@@ -27,7 +27,8 @@ def ensure_keys(settings: Settings, *, in_use: bool = False) -> PseudonymKeys:
     if in_use and not said and not key_file(settings).exists():
         msg = (
             f"the stores hold pseudonyms, but {key_file(settings)}, which has their keys, is gone: put it back, or "
-            "name the keys by LIVETAGS_PSEUDONYM_KEYS or LIVETAGS_PSEUDONYM_KEYS_FILE, or begin anew with `livetags reset`"
+            "name the keys by LIVETAGS_PSEUDONYM_KEYS or LIVETAGS_PSEUDONYM_KEYS_FILE, or begin anew with "
+            "`livetags reset`"
         )
         raise KeysError(msg)
     if not said and not key_file(settings).exists():
