@@ -98,11 +98,15 @@ DeadRecord = tuple[str, str, int, int, str]
 
 
 class OracleResult(NamedTuple):
-    """Everything the stores must hold; a dead letter with the pseudonym of whom it is about, "" if nobody can tell."""
+    """Everything the stores must hold; a dead letter with the pseudonym of whom it is about, "" if nobody can tell.
+
+    `links` are (identifier, person, valid from ms).
+    """
 
     profiles: dict[str, OracleProfile]
     counts: OracleCounts
     dead_letters: dict[DeadRecord, str]
+    links: frozenset[tuple[str, str, int]] = frozenset()
 
 
 def recompute(
@@ -345,7 +349,13 @@ class _City:
             if person.n:
                 profiles[name] = _profile(person, self.names, self.rules)
         counts = OracleCounts(events_in, self.folded, self.duplicates, dict(self.rejected))
-        return OracleResult(profiles, counts, {letter: who for who, dead in self.dead.items() for letter in dead})
+        dead_letters = {letter: who for who, dead in self.dead.items() for letter in dead}
+        links = frozenset(
+            (name, person, valid_from_ms)
+            for name, identifier in self.identifiers.items()
+            for valid_from_ms, person in identifier.links
+        )
+        return OracleResult(profiles, counts, dead_letters, links)
 
 
 class _Memory:

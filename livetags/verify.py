@@ -19,7 +19,7 @@ from clickhouse_connect.driver.client import Client
 from msgspec import Struct, field
 
 from livetags.oracle import OracleProfile, OracleResult, OracleTag
-from schemas.redis_keys import groups_key, profile_key
+from schemas.redis_keys import groups_key, identifier_key, profile_key
 from schemas.rules import Rules
 from schemas.settings import Settings
 from serving.history import query_text
@@ -113,6 +113,7 @@ def verify(
     _redis(verdict, oracle, rules, redis_client, settings.redis_key_prefix, progress)
     _clickhouse(verdict, oracle, rules, clickhouse_client, settings.clickhouse_database, progress)
     _dead_letters(verdict, oracle, clickhouse_client, settings.clickhouse_database)
+    _links(verdict, oracle, redis_client, clickhouse_client, settings)
     _counts(verdict, oracle, clickhouse_client, settings.clickhouse_database, run_ids)
     return verdict
 
@@ -353,6 +354,30 @@ def _dead_letters(verdict: Verdict, oracle: OracleResult, client: Client, databa
     for letter in sorted(missing):
         verdict.add("dead_letter_missing", _letter_text(letter) + " is not in ClickHouse")
     verdict.dead_letters = len(oracle.dead_letters)
+
+
+def _links(verdict: Verdict, oracle: OracleResult, redis_client: Any, client: Client, settings: Settings) -> None:
+    """Whose the identifiers are decides whom an erasure and a reader reach, so both stores must agree with the log."""
+    rows = client.query(
+        "SELECT identifier, person, toUnixTimestamp64Milli(valid_from) FROM {database:Identifier}.identity_links FINAL",
+        parameters={"database": settings.clickhouse_database},
+    ).result_rows
+    # after a rotation there are links of pseudonyms under the key before, which the log doesn't give any more
+    keys = {identifier.partition(".")[0] for identifier, _, _ in oracle.links}
+    found = {(str(name), str(person), int(ms)) for name, person, ms in rows if name.partition(".")[0] in keys}
+    for identifier, person, _ in sorted(oracle.links - found):
+        verdict.add("link_missing", f"identifier {identifier} to {person} is not in ClickHouse")
+    for identifier, person, _ in sorted(found - oracle.links):
+        verdict.add("link_extra", f"identifier {identifier} to {person} is in ClickHouse, but not in the log")
+    newest: dict[str, tuple[int, str]] = {}
+    for identifier, person, valid_from_ms in oracle.links:
+        newest[identifier] = max(newest.get(identifier, (-1, "")), (valid_from_ms, person))
+    names = iter(sorted(newest))
+    while chunk := list(islice(names, _USERS_PER_CHUNK)):
+        held = redis_client.mget([identifier_key(settings.redis_key_prefix, each) for each in chunk])
+        for identifier, person in zip(chunk, held, strict=True):
+            if person is None or _text(person) != newest[identifier][1]:
+                verdict.add("redis_link", f"identifier {identifier} is not {newest[identifier][1]}'s in Redis")
 
 
 def _letter_text(letter: tuple[Any, ...]) -> str:

@@ -174,6 +174,23 @@ def test_the_stores_are_sound_and_name_the_person(filled: Filled) -> None:
     assert any(place.startswith(f"{filled.settings.redis_key_prefix}:p:") for place in places)
 
 
+def test_a_changed_link_is_found(filled: Filled) -> None:
+    """It decides whom an erasure reaches."""
+    identifier = filled.pseudonyms.identifier(filled.city.people[0]["imsi"])
+    key = identifier_key(filled.settings.redis_key_prefix, identifier)
+    was = filled.hot.get(key)
+    filled.hot.set(key, "p.somebody-else")
+    assert filled.verdict().differences == {"redis_link": 1}
+    filled.hot.set(key, was)  # type: ignore[arg-type]
+    database = filled.settings.clickhouse_database
+    filled.client.insert(
+        f"{database}.identity_links", [[identifier, "p.x", 0]], column_names=["identifier", "person", "valid_from"]
+    )
+    assert filled.verdict().differences == {"link_extra": 1}
+    filled.client.command(f"DELETE FROM {database}.identity_links WHERE person = 'p.x'")
+    assert filled.verdict().ok
+
+
 def _by_imsi(filled: Filled, person: Person) -> str:
     return str(person["imsi"])
 
