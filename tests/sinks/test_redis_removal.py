@@ -37,7 +37,9 @@ def sink(client: redis.Redis, prefix: str) -> Iterator[RedisHotSink]:
 
 
 def profile(user: str, n: int, erased_ms: int = 0) -> HotProfile:
-    return HotProfile(user, version_of(0, n), 1, NOW_MS + 60_000, {"app:a": float(n)}, {}, {"app:a": 1}, erased_ms)
+    return HotProfile(
+        user, version_of(0, n), 1, NOW_MS + 24 * 3_600_000, {"app:a": float(n)}, {}, {"app:a": 1}, erased_ms
+    )
 
 
 def erase(user: str, time_ms: int = ERASED_MS) -> Removal:
