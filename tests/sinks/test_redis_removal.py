@@ -18,6 +18,7 @@ pytestmark = pytest.mark.stores
 
 NOW_MS = int(time.time()) * 1_000
 ERASED_MS = NOW_MS - 5_000
+EXPIRES_MS = NOW_MS + 24 * 3_600_000  # outlives a run of the whole suite
 TOMBSTONE_MS = 3_600_000
 
 
