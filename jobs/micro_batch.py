@@ -34,6 +34,13 @@ def _interval(window_ms: int) -> str:
     return f"INTERVAL '{window_ms // 1000}.{window_ms % 1000:03d}' SECOND(6, 3)"
 
 
+def _timed(schema: Schema.Builder, bounded: bool) -> Schema.Builder:
+    """With the time column ``ts`` of batches on their way through the job."""
+    if bounded:
+        return schema.column_by_expression("ts", INGESTION_TIME).watermark("ts", f"ts - {_SLACK}")
+    return schema.column_by_expression("ts", "PROCTIME()")
+
+
 def _quoted(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
 
@@ -135,10 +142,8 @@ def forwarded_batches(t_env: StreamTableEnvironment, forwarded: DataStream, run:
     schema = Schema.new_builder().column_by_expression("b", "CAST(packed AS BYTES)")
     if run.spool:
         schema = schema.column_by_expression("ts", "TO_TIMESTAMP_LTZ(number, 3)").watermark("ts", "SOURCE_WATERMARK()")
-    elif run.bounded:
-        schema = schema.column_by_expression("ts", INGESTION_TIME).watermark("ts", f"ts - {_SLACK}")
     else:
-        schema = schema.column_by_expression("ts", "PROCTIME()")
+        schema = _timed(schema, run.bounded)
     t_env.create_temporary_view("forwarded", t_env.from_data_stream(forwarded, schema.build()))
     batches = t_env.sql_query(
         "SELECT shard, ARRAY_AGG(b) AS bs FROM "
@@ -173,11 +178,7 @@ def dictionary_updates(t_env: StreamTableEnvironment, folder: str) -> DataStream
 
 def lane_batches(t_env: StreamTableEnvironment, packed: DataStream, *, bounded: bool, window_ms: int) -> DataStream:
     """The second micro-batch: ``Row(lane, packed)`` -> ``Row(lane, [packed bytes ...])``, one per lane and window."""
-    schema = Schema.new_builder().column_by_expression("b", "CAST(packed AS BYTES)")
-    if bounded:
-        schema = schema.column_by_expression("ts", INGESTION_TIME).watermark("ts", f"ts - {_SLACK}")
-    else:
-        schema = schema.column_by_expression("ts", "PROCTIME()")
+    schema = _timed(Schema.new_builder().column_by_expression("b", "CAST(packed AS BYTES)"), bounded)
     t_env.create_temporary_view("history", t_env.from_data_stream(packed, schema.build()))
     return t_env.to_data_stream(
         t_env.sql_query(

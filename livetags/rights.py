@@ -131,20 +131,19 @@ def erase_person(settings: Settings, text: str, request: str, brokers: str = "")
             "written as in the feeds, without blanks, and are the keys those of the job?"
         )
         raise NobodyHeld(msg)
-    users = [user]
     erased_ms = int(time.time() * 1000)
-    hot = reach_redis(settings)
-    places: dict[str, dict[str, int]] = {}
-    for user in users:
-        for place, counts in erase(
-            client, settings.clickhouse_database, hot, settings.redis_key_prefix, user, erased_ms, request
-        ).items():
-            total = places.setdefault(place, {"before": 0, "after": 0})
-            for when, count in counts.items():
-                total[when] += count
+    places = erase(
+        client,
+        settings.clickhouse_database,
+        reach_redis(settings),
+        settings.redis_key_prefix,
+        user,
+        erased_ms,
+        request,
+    )
     if brokers:
         _publish(brokers, text, request, erased_ms)
-    return Receipt(request, users, erased_ms, places).signed(settings)
+    return Receipt(request, [user], erased_ms, places).signed(settings)
 
 
 def export_person(settings: Settings, text: str) -> dict[str, Any]:

@@ -38,13 +38,14 @@ class DoorOperator(ShardOperator):
     def prepare(self) -> None:
         """Resolve the keys, which only the worker knows."""
         feeds = [FEEDS[i.feed] for i in self._run.inputs]
-        keyed = KeyedPseudonyms(self.settings.keys()) if any(feed.linked for feed in feeds) else None
+        linked = any(feed.linked for feed in feeds)
+        pseudonyms = KeyedPseudonyms(self.settings.keys()) if linked else GivenPseudonyms()
         self._door = Door(
             self._run,
             [feed.decode for feed in feeds],
             self.rules,
-            keyed or GivenPseudonyms(),
-            keyed.previous if keyed is not None else _no_previous,
+            pseudonyms,
+            pseudonyms.previous,
             self.settings.max_record_bytes,
             self.settings.shards,
         )
@@ -62,7 +63,3 @@ class DoorOperator(ShardOperator):
         for to, forwarded in passed.forwarded.items():
             yield FORWARDED, Row(to, last, pack_text(forwarded))
         yield from self.emit(passed.hot, passed.history, before, counts, ctx)
-
-
-def _no_previous(raw: str) -> str | None:
-    return None

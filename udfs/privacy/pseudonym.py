@@ -52,6 +52,10 @@ class GivenPseudonyms:
         """The id itself."""
         return raw
 
+    def previous(self, raw: str) -> str | None:
+        """None: nothing rotates."""
+        return None
+
     def person(self, reference: str) -> str:
         """The reference itself."""
         return reference
