@@ -35,8 +35,8 @@ class Input:
     def as_feed_input(self) -> FeedInput:
         """What the job is given."""
         if self.bootstrap:
-            return FeedInput(self.feed.name, "kafka", (self.topic,), bootstrap=self.bootstrap)
-        return FeedInput(self.feed.name, "files", tuple(file.name for file in self.files))
+            return FeedInput(self.feed.name, "kafka", (self.topic,), self.bootstrap, self.feed.linked)
+        return FeedInput(self.feed.name, "files", tuple(file.name for file in self.files), linked=self.feed.linked)
 
 
 def resolve(feed_name: str, where: str) -> list[Input]:

@@ -4,21 +4,26 @@ from __future__ import annotations
 
 from base64 import b64decode, b64encode
 from collections.abc import Sequence
-from typing import NamedTuple, TypeVar
+from typing import Literal, NamedTuple, TypeVar
 
 import msgspec
 import zstandard
 from msgspec import Struct, field
 
 from schemas.events import AnyEvent
+from schemas.fleet_memory import FleetMemory
 
 T = TypeVar("T")
 
 Evidence = tuple[str, str, float]
 """(group, tag, value); one event names each (group, tag) at most once."""
 
-FoldedEvent = tuple[str, str, int, int, Sequence[Evidence]]
-"""(feed, user, event time in ms, event id, what it was evidence for): one row of history per piece of evidence."""
+FoldedEvent = tuple[str, str, int, int, Sequence[Evidence], int]
+"""(feed, user, event time in ms, event id, what it was evidence for, number): one row of history per piece of evidence.
+
+The number is that of the event among those folded into the profile (`Profile.n` after it): a rebuild that re-reads the
+history tells by it what the profile held at the alarm from what came later, which no event time can.
+"""
 
 ChangedProfile = tuple[str, bytes]
 """(user, encoded profile): the state itself, so that whoever shows it works in a task of its own."""
@@ -41,6 +46,8 @@ class HotProfile(Struct):
         ``<group>:<tag>`` -> weight at `as_of_ms`. Numeric tags add ``.mean`` and ``.std``.
     other
         Group -> weight of the tags beyond the cap; only groups that have any.
+    reason
+        Newest change of behaviour in a few words; empty if none was noticed.
     last_evidence_ms
         ``<group>:<tag>`` -> time of the newest event that was evidence for it.
     erased_ms
@@ -55,6 +62,7 @@ class HotProfile(Struct):
     other: dict[str, float]
     last_evidence_ms: dict[str, int]
     erased_ms: int = 0
+    reason: str = ""
 
 
 class Removal(Struct, array_like=True):
@@ -75,6 +83,9 @@ class Removal(Struct, array_like=True):
         Of a withdrawal: tag groups.
     time_ms
         When it was decided, event time.
+    number
+        Of a move: the number its rows get (see `FoldedEvent`), that of the newest event of the merged profile; 0: they
+        keep theirs.
     """
 
     kind: str
@@ -82,6 +93,7 @@ class Removal(Struct, array_like=True):
     to: str = ""
     groups: tuple[str, ...] = ()
     time_ms: int = 0
+    number: int = 0
 
 
 class LinkedIdentifier(NamedTuple):
@@ -148,6 +160,66 @@ class DeadLetter(Struct, array_like=True):
     user: str = ""
 
 
+ShareChange = tuple[str, float, float]
+"""(``<group>:<tag>``, share before, share since)"""
+
+AlarmKind = Literal["shares", "volume", "by_hand"]
+AlarmStatus = Literal["noted", "provisional", "refined", "timed_out", "void"]
+
+
+class Alarm(Struct, array_like=True):
+    """A change of one person's behaviour, and what became of the rebuild it called for.
+
+    Attributes
+    ----------
+    user
+        Pseudonym.
+    kind
+        ``shares``: what the person turns to. ``volume``: how much they do; calls for no rebuild. ``by_hand``: somebody
+        asked for a rebuild.
+    at_ms
+        End of the bucket that raised it, event time; with `user` and `kind` the alarm's key.
+    since_ms
+        Estimated time of the change.
+    generation
+        Of the profile from here on.
+    seq
+        Events folded before it: ``FoldedEvent`` numbers up to this were in the profile.
+    evidence, distance_bits
+        e-detector R (1 or more), Jensen-Shannon divergence between the shares expected and those observed.
+    rose, fell
+        The tags whose shares changed most; of a volume alarm the tag is empty and the numbers are events a day.
+    status
+        ``noted``: no rebuild. ``provisional``: everything before the alarm is down-weighted. ``refined``: only what is
+        older than `since_ms` is. ``timed_out``, ``void``: as provisional, and it stays so.
+    factor
+        What earlier evidence of the rebuilt groups was multiplied by; 1 of a volume alarm.
+    """
+
+    user: str
+    kind: AlarmKind
+    at_ms: int
+    since_ms: int
+    generation: int
+    seq: int
+    evidence: float
+    distance_bits: float
+    rose: list[ShareChange] = field(default_factory=list)
+    fell: list[ShareChange] = field(default_factory=list)
+    status: AlarmStatus = "noted"
+    factor: float = 1.0
+
+
+class FleetAlarm(NamedTuple):
+    """Unusually many people of one shard came under suspicion at once: their detectors begin anew at `at_ms`."""
+
+    shard: int
+    at_ms: int
+    suspects: int
+    buckets: int
+    usual_share: float
+
+
 class ShardCounts(Struct, array_like=True):
     """Running totals of one shard since the state began, exact through failures because they are state themselves.
 
@@ -162,6 +234,7 @@ class ShardCounts(Struct, array_like=True):
     users: int = 0
     state_bytes: int = 0
     corrected: dict[str, int] = field(default_factory=dict)  # "<feed>/<correction>" -> records
+    fleet: FleetMemory = field(default_factory=FleetMemory)
 
 
 class HistoryBatch(Struct, array_like=True):
@@ -179,6 +252,8 @@ class HistoryBatch(Struct, array_like=True):
     links: list[LinkedIdentifier] = field(default_factory=list)
     exports: list[Export] = field(default_factory=list)
     stage: int = 0
+    alarms: list[Alarm] = field(default_factory=list)
+    fleet_alarms: list[FleetAlarm] = field(default_factory=list)
 
 
 class DamagedBatch(ValueError):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from msgspec import Struct
 
 from schemas.dictionaries import NO_DICTIONARIES, Dictionaries
+from schemas.drift_rules import DriftRules
 
 
 class GroupRule(Struct, frozen=True):
@@ -20,6 +21,8 @@ class GroupRule(Struct, frozen=True):
         Purpose a person must have consented to.
     hot, history
         Whether it goes to Redis, to ClickHouse.
+    rebuilt, watched
+        Whether drift down-weights its earlier evidence; whether drift is noticed by it.
     """
 
     half_life_ms: int
@@ -28,6 +31,8 @@ class GroupRule(Struct, frozen=True):
     purpose: str = ""
     hot: bool = True
     history: bool = True
+    rebuilt: bool = False
+    watched: bool = False
 
 
 class Rules(Struct, frozen=True):
@@ -57,6 +62,10 @@ class Rules(Struct, frozen=True):
         Cells, districts, apps, devices, regions, keywords.
     not_in_history
         Groups that are kept in the hot store only.
+    watched
+        Groups by which drift is noticed; none: nobody looks.
+    drift
+        How it is noticed.
     """
 
     groups: dict[str, GroupRule]
@@ -73,3 +82,5 @@ class Rules(Struct, frozen=True):
     consent_list_version: int = 1
     dictionaries: Dictionaries = NO_DICTIONARIES
     not_in_history: frozenset[str] = frozenset()
+    watched: frozenset[str] = frozenset()
+    drift: DriftRules = DriftRules()

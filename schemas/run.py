@@ -22,12 +22,15 @@ class FeedInput(Struct, frozen=True):
         Names that dead letters carry: the files in order, or the topic.
     bootstrap
         Brokers (``kafka``).
+    linked
+        Whether its ids are linked to persons.
     """
 
     feed: str
     transport: Literal["files", "kafka"]
     logs: tuple[str, ...]
     bootstrap: str = ""
+    linked: bool = True
 
 
 class Run(Struct, frozen=True):

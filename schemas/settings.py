@@ -22,6 +22,7 @@ from pydantic_settings import (
 )
 
 from schemas.dictionaries import NO_DICTIONARIES, Dictionaries
+from schemas.drift_rules import DriftRules
 from schemas.pseudonym_keys import KeysError, PseudonymKeys, read_keys
 from schemas.rules import GroupRule, Rules
 from schemas.tag_group import MS_PER_DAY, TagGroup, half_life_ms
@@ -188,6 +189,28 @@ class Settings(BaseSettings):
         65_536, ge=1, description="beyond this a user is a flood, and is rejected as such"
     )
 
+    # Drift
+    drift: bool = Field(True, description="notice when a person's behaviour has changed, and rebuild the profile")
+    drift_alpha_per_year: float = Field(
+        0.02, gt=0, le=10, description="false alarms per user and year are expected to be at most this"
+    )
+    drift_min_distance_bits: float = Field(
+        0.10, ge=0, le=1, description="a smaller change of what a person turns to is left to decay"
+    )
+    drift_min_days: int = Field(3, ge=1, description="an alarm needs evidence of so many days: a trip of two is none")
+    drift_min_buckets: int = Field(
+        30, ge=1, description="active parts of a day before a person's habits count as known, also after a rebuild"
+    )
+    rebuild_halvings: int = Field(
+        3, ge=0, le=60, description="a rebuild halves earlier evidence so often: an eighth stays, so an error is cheap"
+    )
+    rebuild_timeout_s: float = Field(
+        60.0, gt=0, description="a rebuild waits so long for the history; then what was done at once stands"
+    )
+    rebuilds_per_s: float = Field(
+        20.0, gt=0, description="persons re-read from ClickHouse per second and worker, the surest alarms first"
+    )
+
     # Sinks
     hot_retention_days: float = Field(
         30.0,
@@ -278,6 +301,8 @@ class Settings(BaseSettings):
                     group.purpose,
                     group.stores != "history",
                     group.stores != "hot",
+                    group.drift != "",
+                    group.drift == "watched",
                 )
                 for name, group in groups.items()
             },
@@ -294,6 +319,14 @@ class Settings(BaseSettings):
             consent_list_version=self.consent_list_version,
             dictionaries=dictionaries,
             not_in_history=frozenset(name for name, group in groups.items() if group.stores == "hot"),
+            watched=frozenset(name for name, group in groups.items() if group.drift == "watched" and self.drift),
+            drift=DriftRules(
+                alpha_per_year=self.drift_alpha_per_year,
+                min_distance_bits=self.drift_min_distance_bits,
+                min_days=self.drift_min_days,
+                min_buckets=self.drift_min_buckets,
+                rebuild_halvings=self.rebuild_halvings,
+            ),
         )
 
     def dictionaries_folder(self) -> Path | None:

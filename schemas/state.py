@@ -1,8 +1,8 @@
 """The per-user state: one encoded, versioned blob.
 
 Layout of a blob: one byte of schema version, then the MessagePack encoding of the `Profile` of that version, fields
-in the order declared (array-like, so no field names are stored), from version 2 on compressed with zstd and the
-dictionary of that version, ``schemas/state_v2.zdict``: names of groups and tags are most of a profile, and all have
+in the order declared (array-like, so no field names are stored), from version 2 on compressed with zstd and a
+dictionary, ``schemas/state_v2.zdict`` for versions 2 and 3: names of groups and tags are most of a profile, and all have
 them in common (docs/decisions/0008-state-size.md). Never pickled: decoding runs no code.
 
 A change of shape gets a new version number, an `_upgrade_<n>` from the version before, and leaves its fixture in
@@ -22,9 +22,10 @@ import zstandard
 from msgspec import Meta, Struct, field
 
 from schemas.cleaning_memory import CleaningMemory
+from schemas.drift_memory import DriftMemory
 from schemas.person_memory import PersonMemory
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 
 
 Cell = Annotated[list[float], Meta(min_length=2, max_length=4)]
@@ -86,6 +87,8 @@ class Profile(Struct, array_like=True):
         Of an identifier: what the cleaning steps remember.
     erased_ms
         Everything up to this time was erased at the person's request and must not come back; 0 if never.
+    drift
+        Of a person: what the drift detectors remember.
     """
 
     generation: int = 0
@@ -102,6 +105,7 @@ class Profile(Struct, array_like=True):
     links: list[tuple[int, str]] = field(default_factory=list)
     cleaning: CleaningMemory | None = None
     erased_ms: int = 0
+    drift: DriftMemory | None = None
 
 
 _VERSION_BYTE = bytes([SCHEMA_VERSION])
@@ -109,6 +113,7 @@ _FIELDS_HEADER = bytes([0x90 | len(Profile.__struct_fields__)])  # MessagePack a
 # Level -3 takes 5 us for a profile of 3.3 KB and makes it 1.8; the default level 14 us and 1.7.
 _LEVEL = -3
 _FIELDS_1 = 9
+_FIELDS_2 = 14
 _MAX_BYTES = 1 << 26  # decompressed; a damaged header can claim anything
 _dictionary = zstandard.ZstdCompressionDict((resources.files("schemas") / "state_v2.zdict").read_bytes())
 _dictionary.precompute_compress(level=_LEVEL)
@@ -145,8 +150,16 @@ def _upgrade_1(fields: list[Any]) -> list[Any]:
     return [*fields[:7], seen, fields[8], {}, None, [], None, 0]
 
 
+def _upgrade_2(fields: list[Any]) -> list[Any]:
+    """Version 3 adds the drift detectors, which begin with what comes next."""
+    if not isinstance(fields, list) or len(fields) != _FIELDS_2:
+        raise msgspec.DecodeError
+    return [*fields, None]
+
+
 # Version n -> function from the decoded fields of version n to those of n + 1.
-_UPGRADES: dict[int, Callable[[list[Any]], list[Any]]] = {1: _upgrade_1}
+_UPGRADES: dict[int, Callable[[list[Any]], list[Any]]] = {1: _upgrade_1, 2: _upgrade_2}
+_COMPRESSED_SINCE = 2
 
 
 ID_BYTES = 5
@@ -205,7 +218,8 @@ def decode(blob: bytes) -> Profile:
         if version not in _UPGRADES:
             msg = f"state of schema version {version}, this build reads versions up to {SCHEMA_VERSION}: run the newer"
             raise StateError(msg)
-        fields = msgspec.msgpack.decode(memoryview(blob)[1:])
+        body = memoryview(blob)[1:]
+        fields = msgspec.msgpack.decode(_decompress(body) if version >= _COMPRESSED_SINCE else body)
         while version < SCHEMA_VERSION:
             fields = _UPGRADES[version](fields)
             version += 1

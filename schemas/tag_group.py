@@ -12,6 +12,7 @@ MAX_HALF_LIFE_DAYS = 1_000_000
 
 Kind = Literal["weight", "numeric", "fact"]
 Stores = Literal["both", "hot", "history"]
+Drift = Literal["", "rebuilt", "watched"]
 Sensitivity = Literal["low", "personal", "sensitive"]
 
 FOREVER_DAYS = float(MAX_HALF_LIFE_DAYS)
@@ -46,6 +47,9 @@ class TagGroup(Struct, frozen=True):
         Where the group is kept: ``hot`` (Redis), ``history`` (ClickHouse) or ``both``.
     version
         Raised when the meaning of the values changes.
+    drift
+        ``rebuilt``: when the person's behaviour has drifted, its earlier evidence is down-weighted. ``watched``: that
+        too, and the shares of its tags are what drift is noticed by; each piece of evidence counts once.
     order_free
         Whether its evidence is the same whatever the order of a person's events; false where it looks at earlier ones.
     """
@@ -62,6 +66,7 @@ class TagGroup(Struct, frozen=True):
     stores: Stores = "both"
     version: int = 1
     order_free: bool = True
+    drift: Drift = ""
 
     @property
     def half_life_ms(self) -> int:

@@ -27,6 +27,7 @@ GROUPS = (
         family="content",
         sources=("dpi",),
         purpose="profiling",
+        drift="rebuilt",
     ),
     # Reading: the share of the group's total is the interest, 0 to 1: video, music, games, news, finance, property ...
     TagGroup(
@@ -38,6 +39,7 @@ GROUPS = (
         family="content",
         sources=("dpi",),
         purpose="profiling",
+        drift="watched",
     ),
     # Reading: the mean tells streaming (tens of MB) from messaging (below 1).
     TagGroup(
@@ -49,6 +51,7 @@ GROUPS = (
         family="content",
         sources=("dpi",),
         purpose="profiling",
+        drift="rebuilt",
     ),
 )
 

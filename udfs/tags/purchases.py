@@ -20,6 +20,7 @@ GROUPS = (
         family="purchases",
         sources=("household",),
         purpose="panel",
+        drift="watched",
     ),
     TagGroup(
         name="spend",
@@ -30,6 +31,7 @@ GROUPS = (
         family="purchases",
         sources=("household",),
         purpose="panel",
+        drift="rebuilt",
     ),
     TagGroup(
         name="line_spend",
@@ -40,6 +42,7 @@ GROUPS = (
         family="purchases",
         sources=("household",),
         purpose="panel",
+        drift="rebuilt",
     ),
 )
 

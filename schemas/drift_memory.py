@@ -1,0 +1,118 @@
+"""What the drift detectors remember of one person."""
+
+from __future__ import annotations
+
+from msgspec import Struct, field
+
+
+class Pending(Struct, array_like=True):
+    """A rebuild that waits for the history: what it is of, and which of the person's events it covers.
+
+    Attributes
+    ----------
+    generation
+        Generation it began; another one by now: it is void.
+    since_ms
+        Estimated time of the change.
+    seq
+        Events folded before (`Profile.n`): those of the history with a number up to this are re-read.
+    asked_ms
+        When (the operator's clock).
+    at_ms, kind
+        Key of its alarm.
+    evidence
+        How sure the alarm was: the surest are rebuilt first.
+    """
+
+    generation: int
+    since_ms: int
+    seq: int
+    asked_ms: int
+    at_ms: int
+    kind: str
+    evidence: float
+
+
+class VolumeMemory(Struct, array_like=True):
+    """The detector of how much a person does in a day.
+
+    Attributes
+    ----------
+    day
+        Newest closed local day.
+    count
+        Events of the day that is being counted, `day` + 1.
+    numbers
+        Packed float32: baseline, observed, expected, the day before, each by class of volume.
+    mass
+        Days in the baseline.
+    evidence, since_ms
+        As in `DriftMemory`.
+    days
+        Closed days since the beginning or the last alarm.
+    """
+
+    day: int
+    counts: dict[int, int] = field(default_factory=dict)
+    numbers: bytes = b""
+    mass: float = 0.0
+    evidence: list[float] = field(default_factory=list)
+    since_ms: list[float] = field(default_factory=list)
+    days: int = 0
+    alarm_ms: int = 0
+
+
+class DriftMemory(Struct, array_like=True):
+    """The detector of what a person turns to, and the rebuild that may be under way.
+
+    Attributes
+    ----------
+    tags
+        ``<group>:<tag>`` of each class told apart; one more class, the last, is everything else.
+    numbers
+        Packed float32, a row of classes each: baseline of the four contexts, observed, expected, the bucket before;
+        then the mass of the baseline in each context. Rounded after every step, so a restart changes nothing.
+    open
+        Bucket (local day-part since the epoch) -> ``<group>:<tag>`` -> events; the newest two.
+    bucket
+        Newest closed bucket; -1 for none.
+    buckets
+        Closed ones since the beginning or the last rebuild.
+    evidence, since_ms
+        Of each component of the mixture: e-detector R, and the mean time of change it stands for.
+    days, day
+        Distinct local days with evidence for a change, and the newest of them.
+    suspect
+        Whether the person's behaviour is suspected of having changed.
+    alarms_ms
+        Times of the newest alarms, oldest first, as many as a limit on them needs.
+    fleet_ms
+        Newest shift of everybody taken account of.
+    late
+        Events that came after their bucket was closed: they count in the profile, not here.
+    reason
+        Newest alarm in a few words, for readers of the hot profile; empty if none yet.
+    pending
+        The rebuild under way.
+    refined
+        Whether the newest rebuild has been refined from the history.
+    volume
+        The other detector.
+    """
+
+    tags: list[str] = field(default_factory=list)
+    numbers: bytes = b""
+    open: dict[int, dict[str, int]] = field(default_factory=dict)
+    bucket: int = -1
+    buckets: int = 0
+    evidence: list[float] = field(default_factory=list)
+    since_ms: list[float] = field(default_factory=list)
+    days: int = 0
+    day: int = -1
+    suspect: bool = False
+    alarms_ms: list[int] = field(default_factory=list)
+    fleet_ms: int = 0
+    late: int = 0
+    reason: str = ""
+    pending: Pending | None = None
+    volume: VolumeMemory | None = None
