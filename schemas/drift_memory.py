@@ -16,7 +16,7 @@ class VolumeMemory(Struct, array_like=True):
         The local day that is being counted, and its events so far.
     numbers
         Packed float32 as in `DriftMemory`, the classes being those of volume, the contexts workday and weekend.
-    evidence, since_ms
+    evidence
         As in `DriftMemory`.
     days
         Closed days since the beginning or the last alarm.
@@ -27,8 +27,7 @@ class VolumeMemory(Struct, array_like=True):
     day: int
     count: int = 0
     numbers: bytes = b""
-    evidence: list[float] = field(default_factory=list)
-    since_ms: list[float] = field(default_factory=list)
+    evidence: bytes = b""
     days: int = 0
     alarm_ms: int = 0
 
@@ -49,8 +48,8 @@ class DriftMemory(Struct, array_like=True):
         Newest closed bucket; -1 for none.
     buckets
         Closed ones since the beginning or the last rebuild.
-    evidence, since_ms
-        Of each component of the mixture: e-detector R, and the mean time of change it stands for.
+    evidence
+        Packed float32: of each component of the mixture the e-detector R, and the mean bucket of change it stands for.
     days, day
         Distinct local days with evidence for a change, and the newest of them.
     suspect
@@ -61,8 +60,8 @@ class DriftMemory(Struct, array_like=True):
         Newest shift of everybody taken account of.
     late
         Events that came after their bucket was closed: they count in the profile, not here.
-    reason
-        Newest alarm in a few words, for readers of the hot profile; empty if none yet.
+    reason, changed_ms
+        Newest alarm in a few words, and its estimated time of change: for readers of the hot profile; empty if none.
     pending
         Alarm whose rebuild waits for the history.
     volume
@@ -74,8 +73,7 @@ class DriftMemory(Struct, array_like=True):
     open: dict[int, dict[str, int]] = field(default_factory=dict)
     bucket: int = -1
     buckets: int = 0
-    evidence: list[float] = field(default_factory=list)
-    since_ms: list[float] = field(default_factory=list)
+    evidence: bytes = b""
     days: int = 0
     day: int = -1
     suspect: bool = False
@@ -83,5 +81,6 @@ class DriftMemory(Struct, array_like=True):
     fleet_ms: int = 0
     late: int = 0
     reason: str = ""
+    changed_ms: int = 0
     pending: Alarm | None = None
     volume: VolumeMemory | None = None

@@ -15,39 +15,48 @@ arXiv 2203.03532, with the start of each component spread over time.
 
 from __future__ import annotations
 
+from struct import pack, unpack
+
 KAPPAS = (0.25, 0.5, 1.0)
 """Shares of the evidence that each component of the mixture stakes: small ones outlive a bad step."""
 
+_LAYOUT = f"<{2 * len(KAPPAS)}f"
 _CAP = 100.0  # enough to alarm as soon as other conditions allow, and quickly lost again
 
 
-def accumulate(evidence: list[float], since_ms: list[float], e_value: float, pi: float, time_ms: float) -> float:
-    """Take one e-value into account; returns the mean evidence R.
+def accumulate(packed: bytes, e_value: float, pi: float, time: float) -> tuple[bytes, float]:
+    """Take one e-value into account.
 
     Parameters
     ----------
-    evidence, since_ms
-        R and the mean starting time of each component, changed in place; empty lists to begin with.
+    packed
+        What came before; empty to begin with.
     e_value
         0 or more.
     pi
         Share of the yearly budget that the time since the step before brings.
-    time_ms
-        When the step's bucket began.
+    time
+        When the step's bucket began, in buckets: of every component the mean starting time is kept, as float32.
+
+    Returns
+    -------
+    packed, evidence
+        What to keep, and the mean evidence R.
     """
-    if not evidence:
-        evidence[:] = [0.0] * len(KAPPAS)
-        since_ms[:] = [time_ms] * len(KAPPAS)
+    values = unpack(_LAYOUT, packed) if packed else (0.0,) * (2 * len(KAPPAS))
+    kept: list[float] = []
+    evidence = 0.0
     for component, kappa in enumerate(KAPPAS):
-        before = evidence[component]
+        before, since = values[2 * component : 2 * component + 2]
         total = before + pi
-        if total > 0.0:
-            since_ms[component] = (before * since_ms[component] + pi * time_ms) / total
-        evidence[component] = min(total * (1.0 - kappa + kappa * e_value), _CAP)
-    return sum(evidence) / len(KAPPAS)
+        after = min(total * (1.0 - kappa + kappa * e_value), _CAP)
+        kept += (after, (before * since + pi * time) / total if total > 0.0 else time)
+        evidence += after
+    return pack(_LAYOUT, *kept), evidence / len(KAPPAS)
 
 
-def estimated_change_ms(evidence: list[float], since_ms: list[float]) -> float:
-    """When the change was, most likely: the mean start of all components' evidence."""
-    total = sum(evidence)
-    return sum(r * m for r, m in zip(evidence, since_ms, strict=True)) / total
+def estimated_change(packed: bytes) -> float:
+    """When the change was, most likely, in buckets: the mean start of all components' evidence."""
+    values = unpack(_LAYOUT, packed)
+    weighed: float = sum(r * since for r, since in zip(values[::2], values[1::2], strict=True))
+    return weighed / float(sum(values[::2]))

@@ -17,7 +17,8 @@ from schemas.drift_memory import DriftMemory
 from schemas.drift_rules import MS_PER_YEAR, DriftRules
 from schemas.outputs import ShareChange
 from schemas.tag_group import MS_PER_DAY
-from udfs.profile.e_detector import accumulate, estimated_change_ms
+from udfs.local_time import is_workday
+from udfs.profile.e_detector import accumulate, estimated_change
 from udfs.profile.shares import (
     PRIOR_MASS,
     REBUILT_MASS,
@@ -57,15 +58,10 @@ def begins_ms(bucket: int, utc_offset_ms: int) -> int:
     return bucket * BUCKET_MS - utc_offset_ms
 
 
-def is_weekend(day: int) -> bool:
-    """Whether a local day since the epoch (a Thursday) is a Saturday or Sunday."""
-    return (day + 3) % 7 >= 5
-
-
 def context_of(bucket: int) -> int:
     """Workday or weekend, 06-18 h or the rest."""
     day, part = divmod(bucket, BUCKETS_PER_DAY)
-    return 2 * is_weekend(day) + (part in (1, 2))
+    return 2 * is_workday(day) + (part in (1, 2))
 
 
 def close(
@@ -97,13 +93,13 @@ def close(
     if memory.buckets >= rules.min_buckets and _cooled_down(memory, start_ms, rules):
         elapsed_ms = (bucket - memory.bucket) * BUCKET_MS
         pi = rules.alpha_per_year * elapsed_ms / MS_PER_YEAR
-        evidence = accumulate(memory.evidence, memory.since_ms, step.e_value, pi, start_ms)
+        memory.evidence, evidence = accumulate(memory.evidence, step.e_value, pi, bucket)
         _count_day(memory, bucket // BUCKETS_PER_DAY, step.e_value, evidence)
     else:
         evidence = 0.0
     learn(numbers, context, shares, step.expected, rules)
     if evidence >= _ALARM_FROM and memory.days >= rules.min_days:
-        noticed = _noticed(memory, numbers, start_ms + BUCKET_MS, evidence, rules)
+        noticed = _noticed(memory, numbers, start_ms + BUCKET_MS, evidence, rules, utc_offset_ms)
     if noticed is not None:
         numbers.begin_anew(REBUILT_MASS, 0.0)
         _reset(memory)
@@ -131,7 +127,7 @@ def begin_anew(memory: DriftMemory) -> None:
 
 
 def _reset(memory: DriftMemory) -> None:
-    memory.evidence, memory.since_ms = [], []
+    memory.evidence = b""
     memory.buckets = memory.days = 0
     memory.day = -1
     memory.suspect = False
@@ -156,13 +152,15 @@ def _count_day(memory: DriftMemory, day: int, e_value: float, evidence: float) -
         memory.day = day
 
 
-def _noticed(memory: DriftMemory, numbers: Numbers, at_ms: int, evidence: float, rules: DriftRules) -> Noticed | None:
+def _noticed(
+    memory: DriftMemory, numbers: Numbers, at_ms: int, evidence: float, rules: DriftRules, utc_offset_ms: int
+) -> Noticed | None:
     observed, expected = observed_and_expected(numbers)
     distance = distance_bits(observed, expected)
     if distance < rules.min_distance_bits:
         return None
     # one bucket before the estimate: rather some old evidence at full weight than some new at little
-    since_ms = round(estimated_change_ms(memory.evidence, memory.since_ms)) - BUCKET_MS
+    since_ms = begins_ms(round(estimated_change(memory.evidence)) - 1, utc_offset_ms)
     changes = [
         (tag, round(before, 4), round(since, 4))
         for tag, before, since in zip([*memory.tags, "other"], expected, observed, strict=True)

@@ -12,8 +12,9 @@ from msgspec.structs import replace
 from schemas.drift_memory import VolumeMemory
 from schemas.drift_rules import MS_PER_YEAR, DriftRules
 from schemas.tag_group import MS_PER_DAY
-from udfs.profile.e_detector import accumulate, estimated_change_ms
-from udfs.profile.share_drift import Noticed, is_weekend
+from udfs.local_time import is_workday
+from udfs.profile.e_detector import accumulate, estimated_change
+from udfs.profile.share_drift import Noticed
 from udfs.profile.shares import REBUILT_MASS, Numbers, compare, distance_bits, learn, observed_and_expected
 
 CLASSES = 12
@@ -51,14 +52,14 @@ def _close(memory: VolumeMemory, day: int, events: int, rules: DriftRules, utc_o
         rules, short_half_life_buckets=_SHORT_DAYS, long_half_life_buckets=_LONG_DAYS, persistence=_PERSISTENCE
     )
     numbers = Numbers(memory.numbers, _CONTEXTS, CLASSES)
-    context = int(is_weekend(day))
+    context = int(is_workday(day))
     shares = _classed(events)
     step = compare(numbers, context, shares, _POPULATION, rules)
     start_ms = day * MS_PER_DAY - utc_offset_ms
     evidence = 0.0
     if memory.days >= _MIN_DAYS:
         pi = rules.alpha_per_year * MS_PER_DAY / MS_PER_YEAR
-        evidence = accumulate(memory.evidence, memory.since_ms, step.e_value, pi, start_ms)
+        memory.evidence, evidence = accumulate(memory.evidence, step.e_value, pi, day)
     learn(numbers, context, shares, step.expected, rules)
     memory.days += 1
     noticed = None
@@ -66,14 +67,14 @@ def _close(memory: VolumeMemory, day: int, events: int, rules: DriftRules, utc_o
         observed, expected = observed_and_expected(numbers)
         distance = distance_bits(observed, expected)
         if distance >= _MIN_DISTANCE_BITS:
-            since_ms = round(estimated_change_ms(memory.evidence, memory.since_ms))
+            since_ms = round(estimated_change(memory.evidence)) * MS_PER_DAY - utc_offset_ms
             before, since = _events_a_day(expected), _events_a_day(observed)
             change = [("", before, since)]
             at_ms = start_ms + MS_PER_DAY
             rose = since > before
             noticed = Noticed(at_ms, since_ms, evidence, distance, change if rose else [], [] if rose else change)
             numbers.begin_anew(REBUILT_MASS, 0.0)
-            memory.evidence, memory.since_ms = [], []
+            memory.evidence = b""
             memory.days = 0
             memory.alarm_ms = at_ms
     memory.numbers = numbers.packed()
