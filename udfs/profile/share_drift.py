@@ -97,7 +97,7 @@ def close(
         _count_day(memory, bucket // BUCKETS_PER_DAY, step.e_value, evidence)
     else:
         evidence = 0.0
-    learn(numbers, context, shares, step.expected, rules)
+    learn(numbers, context, shares, step, rules)
     if evidence >= _ALARM_FROM and memory.days >= rules.min_days:
         noticed = _noticed(memory, numbers, start_ms + BUCKET_MS, evidence, rules, utc_offset_ms)
     if noticed is not None:

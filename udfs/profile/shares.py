@@ -25,35 +25,48 @@ PRIOR_MASS = 8.0
 """Buckets that the pooled baseline counts for in a context, and the population in the pooled baseline."""
 _BET_MASS = 1.0  # buckets of agreement that the ratio observed / expected begins with
 _MIXED_IN = 0.02  # of the population, so that no class is bet against entirely
+_USUAL_ENERGY = 10.0  # squares of deviations that the usual persistence counts for: some twenty buckets' worth
+_MIN_PERSISTENCE, _MAX_PERSISTENCE = 0.05, 0.8
 REBUILT_MASS = 8.0
 """Buckets that what was observed counts for as the new baseline."""
 
 
 class Numbers:
-    """What is remembered, unpacked: by context the baseline and its mass; observed, expected, the bucket before.
+    """What is remembered, unpacked.
+
+    Attributes
+    ----------
+    baseline, mass
+        By context: sums of shares by class, and of how many buckets.
+    observed, expected, previous
+        Short memories, and the shares of the bucket before, by class.
+    lag, energy
+        Products of deviations of successive buckets, and squares of those of the former: their ratio says how much of
+        a deviation lasts into the next bucket (least squares, lag 1).
 
     Kept as float32: `packed` rounds, so whoever steps on from the packed form or from this gets the same only if he
     packs after every step.
     """
 
-    __slots__ = ("baseline", "expected", "mass", "observed", "previous")
+    __slots__ = ("baseline", "energy", "expected", "lag", "mass", "observed", "previous")
 
     def __init__(self, packed: bytes, contexts: int, classes: int) -> None:
         if not packed:
             self.baseline = [[0.0] * classes for _ in range(contexts)]
             self.observed, self.expected, self.previous = ([0.0] * classes for _ in range(3))
             self.mass = [0.0] * contexts
+            self.lag = self.energy = 0.0
             return
-        values = list(unpack(f"<{(contexts + 3) * classes + contexts}f", packed))
+        values = list(unpack(f"<{(contexts + 3) * classes + contexts + 2}f", packed))
         rows = [values[i * classes : (i + 1) * classes] for i in range(contexts + 3)]
         self.baseline = rows[:contexts]
         self.observed, self.expected, self.previous = rows[contexts:]
-        self.mass = values[(contexts + 3) * classes :]
+        *self.mass, self.lag, self.energy = values[(contexts + 3) * classes :]
 
     def packed(self) -> bytes:
         """As bytes, to be unpacked with the same numbers of contexts and classes."""
         values = [v for row in (*self.baseline, self.observed, self.expected, self.previous) for v in row]
-        values += self.mass
+        values += (*self.mass, self.lag, self.energy)
         return pack(f"<{len(values)}f", *values)
 
     def add_class(self, expected: float, index: int) -> None:
@@ -89,10 +102,14 @@ class Numbers:
 
 
 class Step(NamedTuple):
-    """One bucket compared: its e-value, and the shares that were expected of it."""
+    """One bucket compared: its e-value, the shares that were expected of it, and how its deviation goes on from the
+    one before: their product, and the square of that one.
+    """
 
     e_value: float
     expected: list[float]
+    lag: float
+    energy: float
 
 
 def compare(
@@ -111,7 +128,7 @@ def compare(
     """
     mass = numbers.mass[context] + PRIOR_MASS
     pooled_mass = sum(numbers.mass) + PRIOR_MASS
-    persistence = rules.persistence if any(numbers.previous) else 0.0
+    persistence = _persistence(numbers, rules) if any(numbers.previous) else 0.0
     fresh = 1.0 - persistence
     error = rules.envelope_error / sqrt(mass)
     relative, mixed = 1.0 + rules.envelope_relative, rules.envelope_population
@@ -127,30 +144,39 @@ def compare(
         expected.append(p)
         bets.append(bet)
         total += bet
-    e_value = 0.0
+    e_value = lag = energy = 0.0
     scale = (1.0 - _MIXED_IN) / total
     for f, p, bet, u, g in zip(shares, expected, bets, population, numbers.previous, strict=True):
+        deviation = g - p
+        lag += (f - p) * deviation
+        energy += deviation * deviation
         if f:
             q = fresh * (bet * scale + _MIXED_IN * u) + persistence * g
             ceiling = relative * (fresh * p + persistence * g) + error * sqrt(p * (1.0 - p)) + mixed * u
             e_value += f * q / ceiling
-    return Step(e_value, expected)
+    return Step(e_value, expected, lag, energy) if persistence else Step(e_value, expected, 0.0, 0.0)
 
 
-def learn(
-    numbers: Numbers, context: int, shares: Sequence[float], expected: Sequence[float], rules: DriftRules
-) -> None:
+def _persistence(numbers: Numbers, rules: DriftRules) -> float:
+    """Share of a bucket that resembles the one before: as this person's buckets say, beside what is usual."""
+    found = (_USUAL_ENERGY * rules.persistence + numbers.lag) / (_USUAL_ENERGY + numbers.energy)
+    return min(max(found, _MIN_PERSISTENCE), _MAX_PERSISTENCE)
+
+
+def learn(numbers: Numbers, context: int, shares: Sequence[float], step: Step, rules: DriftRules) -> None:
     """Remember a bucket after it was compared."""
     short = 2.0 ** (-1.0 / rules.short_half_life_buckets)
     long = 2.0 ** (-1.0 / rules.long_half_life_buckets)
     numbers.observed = [short * o + f for o, f in zip(numbers.observed, shares, strict=True)]
-    numbers.expected = [short * x + p for x, p in zip(numbers.expected, expected, strict=True)]
+    numbers.expected = [short * x + p for x, p in zip(numbers.expected, step.expected, strict=True)]
     for number, row in enumerate(numbers.baseline):
         numbers.baseline[number] = [long * a for a in row]
     numbers.baseline[context] = [a + f for a, f in zip(numbers.baseline[context], shares, strict=True)]
     numbers.mass = [long * n for n in numbers.mass]
     numbers.mass[context] += 1.0
     numbers.previous = list(shares)
+    numbers.lag = long * numbers.lag + step.lag
+    numbers.energy = long * numbers.energy + step.energy
 
 
 def observed_and_expected(numbers: Numbers) -> tuple[list[float], list[float]]:

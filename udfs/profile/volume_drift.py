@@ -60,7 +60,7 @@ def _close(memory: VolumeMemory, day: int, events: int, rules: DriftRules, utc_o
     if memory.days >= _MIN_DAYS:
         pi = rules.alpha_per_year * MS_PER_DAY / MS_PER_YEAR
         memory.evidence, evidence = accumulate(memory.evidence, step.e_value, pi, day)
-    learn(numbers, context, shares, step.expected, rules)
+    learn(numbers, context, shares, step, rules)
     memory.days += 1
     noticed = None
     if evidence >= 1.0:
