@@ -9,9 +9,9 @@ Guarantee: while the e-values keep their promise, the expected number of alarms 
 years, whatever the dependence between steps and however often there are steps: R minus the sum of pi is a
 supermartingale, reset at each alarm. Whatever else must hold for an alarm only makes it rarer.
 
-When the change was is estimated by the mean start of such evidence, each start weighted with what it has become. Before
-a change E is about 1, so starts from before it would weigh as much as the true one; discounting each step by a twentieth
-makes them fade (measured: docs/decisions/0011-drift.md).
+When the change was is estimated by the mean start of such evidence, each start weighted with what it has become.
+Before a change E is about 1, so starts from before it would weigh as much as the true one; discounting each step by a
+twentieth makes them fade (measured: docs/decisions/0011-drift.md).
 
 Source: Shin, Ramdas, Rinaldo, "E-detectors: a nonparametric framework for sequential change detection",
 arXiv 2203.03532, with the start of each component spread over time.
@@ -51,9 +51,7 @@ def accumulate(packed: bytes, e_value: float, pi: float, time: float) -> tuple[b
         What to keep, and the mean evidence R.
     """
     *before, weight, since = unpack(_LAYOUT, packed) if packed else (0.0,) * (len(KAPPAS) + 2)
-    evidence = [
-        min((r + pi) * (1.0 - kappa + kappa * e_value), _CAP) for kappa, r in zip(KAPPAS, before, strict=True)
-    ]
+    evidence = [min((r + pi) * (1.0 - kappa + kappa * e_value), _CAP) for kappa, r in zip(KAPPAS, before, strict=True)]
     started = weight + _LEAST_START
     since = (weight * since + _LEAST_START * time) / started
     weight = min(started * e_value * _DISCOUNT, _MOST)
