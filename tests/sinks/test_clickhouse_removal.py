@@ -296,6 +296,8 @@ def test_replays_cut_differently_end_at_the_same_rows(
     alive = [f"u{n}" for n in range(8)]  # who has moved away gets nothing any more
     whole = set(alive)  # and who has lost rows doesn't get another's
     rows: dict[tuple[int, int], tuple[str, str]] = {}
+    persons = ["u0", "u1", "u2"]  # have detectors, and don't move away
+    alarms: dict[tuple[str, int], list[str]] = {}
     batches = []
     for number in range(14):
         removals = []
@@ -303,7 +305,7 @@ def test_replays_cut_differently_end_at_the_same_rows(
             user = rng.choice(alive)
             kind = rng.choice(["move", "move", "erase", "forget"])
             targets = sorted(whole.intersection(alive) - {user})
-            if kind == "move" and targets:
+            if kind == "move" and targets and user not in persons:
                 alive.remove(user)
                 removals.append(Removal("move", user, rng.choice(targets)))
                 rows = {k: (removals[-1].to if u == user else u, tag) for k, (u, tag) in rows.items()}
@@ -311,14 +313,19 @@ def test_replays_cut_differently_end_at_the_same_rows(
                 whole.discard(user)
                 removals.append(Removal("erase", user, time_ms=T0_MS + number - 1))
                 rows = {k: v for k, v in rows.items() if v[0] != user}
+                alarms = {k: v for k, v in alarms.items() if k[0] != user}
             elif kind == "forget":
                 whole.discard(user)
                 removals.append(Removal("forget", user, groups=("g0", "g2")))
                 rows = {k: v for k, v in rows.items() if v[0] != user or v[1][:2] == "g1"}
+                alarms = {k: [t for t in v if k[0] != user or t[:2] == "g1"] for k, v in alarms.items()}
         mine = {(number, n): (rng.choice(alive), f"g{rng.randrange(3)}:x") for n in range(12)}
         rows |= mine
         new = [row(user, tag, number * 100 + n, T0_MS + number) for (_, n), (user, tag) in mine.items()]
-        batches.append(batch(new, removals=removals, dead_letters=[letter(rng.choice(alive), number)]))
+        raised = alarm(rng.choice(persons), T0_MS + number, *rng.sample(["g0:x", "g1:x", "g2:x"], 2))
+        alarms[raised.user, raised.at_ms] = [raised.rose[0][0], raised.fell[0][0]]
+        letters = [letter(rng.choice(alive), number)]
+        batches.append(batch(new, removals=removals, dead_letters=letters, alarms=[raised]))
 
     def write(part: list[HistoryBatch]) -> None:
         while part:
@@ -329,11 +336,18 @@ def test_replays_cut_differently_end_at_the_same_rows(
     write(batches)
     expected = sorted((user, tag, number * 100 + n) for (number, n), (user, tag) in rows.items())
     assert stored.evidence() == expected
+    expected_alarms = sorted((*key, names) for key, names in alarms.items())
+
+    def alarms_now() -> list[tuple[str, int, list[str]]]:
+        return sorted((user, at_ms, rose + fell) for user, at_ms, rose, fell in stored.alarms())
+
+    assert alarms_now() == expected_alarms
     dead, erased = stored.dead(), stored.rows("erasures", "user, erased_at, written_at")
     for first in (rng.randrange(len(batches)), 0, rng.randrange(len(batches))):
         write(batches[first:])
         assert stored.evidence() == expected
         assert stored.dead() == dead
+        assert alarms_now() == expected_alarms
         if rng.random() < 0.5:
             clickhouse_client.command(f"OPTIMIZE TABLE {database}.tag_evidence FINAL")
     assert stored.rows("erasures", "user, erased_at, written_at") == erased
