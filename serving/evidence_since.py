@@ -18,7 +18,6 @@ _AT_ONCE = 300
 _EVIDENCE = """
 SELECT
     user,
-    number,
     tag_group,
     substring(tag, length(tag_group) + 2),
     toUnixTimestamp64Milli(event_time) AS time_ms,
@@ -39,7 +38,7 @@ WHERE user IN {users:Array(String)}
 """
 
 
-class Since(NamedTuple):
+class Wanted(NamedTuple):
     """Evidence of a user, of events from `since_ms` on and numbered up to `number` (`schemas.outputs.FoldedEvent`)."""
 
     user: str
@@ -56,43 +55,52 @@ class PastEvidence(NamedTuple):
     value: float
 
 
-AlarmKey = tuple[str, str, int]
-"""(user, kind, event time in ms) of an alarm, see `schemas.outputs.Alarm`"""
+class AlarmKey(NamedTuple):
+    """What names an alarm (`schemas.outputs.Alarm`)."""
+
+    user: str
+    kind: str
+    at_ms: int
 
 
 def evidence_since_many(
-    client: Client, database: str, requests: Sequence[Since], groups: Sequence[str]
-) -> list[list[PastEvidence]]:
-    """To each request the evidence in these tag groups, oldest first.
+    client: Client, database: str, wanted: Sequence[Wanted], groups: Sequence[str]
+) -> dict[str, list[PastEvidence]]:
+    """Every user's wanted evidence in these tag groups, oldest first; a user without any has an empty list.
 
     Over FINAL rows: what a replay wrote twice is there once. Rows from before the history kept numbers have number 0.
-    Several requests may be of one user.
 
     Raises
     ------
+    ValueError
+        When a user is wanted twice.
     DatabaseError
         From the server.
     """
-    answers: list[list[PastEvidence]] = []
-    for first in range(0, len(requests), _AT_ONCE):
-        part = requests[first : first + _AT_ONCE]
-        found = _widest(client, database, part, groups)
-        answers += [
-            [
-                piece
-                for number, piece in found.get(request.user, [])
-                if number <= request.number and piece.event_time_ms >= request.since_ms
-            ]
-            for request in part
-        ]
-    return answers
+    found: dict[str, list[PastEvidence]] = {each.user: [] for each in wanted}
+    if len(found) < len(wanted):
+        msg = f"evidence of {len(found)} users is wanted {len(wanted)} times: expected each user once"
+        raise ValueError(msg)
+    for first in range(0, len(wanted), _AT_ONCE):
+        users, since_ms, numbers = (list(column) for column in zip(*wanted[first : first + _AT_ONCE], strict=True))
+        parameters = {
+            "database": database,
+            "groups": list(groups),
+            "users": users,
+            "since_ms": since_ms,
+            "numbers": numbers,
+            "earliest_ms": min(since_ms),
+        }
+        for user, *piece in client.query(_EVIDENCE, parameters=parameters).result_rows:
+            found[user].append(PastEvidence(*piece))
+    return found
 
 
 def evidence_since(
     client: Client, database: str, user: str, since_ms: int, number: int, groups: Sequence[str]
 ) -> list[PastEvidence]:
-    """`evidence_since_many` of one request."""
-    return evidence_since_many(client, database, [Since(user, since_ms, number)], groups)[0]
+    """`evidence_since_many` of one user."""
+    return evidence_since_many(client, database, [Wanted(user, since_ms, number)], groups)[user]
 
 
 def alarms_written(client: Client, database: str, keys: Sequence[AlarmKey]) -> set[AlarmKey]:
@@ -107,28 +115,5 @@ def alarms_written(client: Client, database: str, keys: Sequence[AlarmKey]) -> s
     for first in range(0, len(keys), _AT_ONCE):
         users, kinds, alarms_ms = (list(column) for column in zip(*keys[first : first + _AT_ONCE], strict=True))
         parameters = {"database": database, "users": users, "kinds": kinds, "alarms_ms": alarms_ms}
-        for user, kind, alarm_ms in client.query(_ALARMS, parameters=parameters).result_rows:
-            found.add((user, kind, alarm_ms))
-    return found
-
-
-def _widest(
-    client: Client, database: str, requests: Sequence[Since], groups: Sequence[str]
-) -> dict[str, list[tuple[int, PastEvidence]]]:
-    """User -> evidence with its number, all that any of the user's requests asks for."""
-    bounds: dict[str, Since] = {}
-    for each in requests:
-        known = bounds.get(each.user, each)
-        bounds[each.user] = Since(each.user, min(each.since_ms, known.since_ms), max(each.number, known.number))
-    parameters = {
-        "database": database,
-        "groups": list(groups),
-        "users": list(bounds),
-        "since_ms": [each.since_ms for each in bounds.values()],
-        "numbers": [each.number for each in bounds.values()],
-        "earliest_ms": min(each.since_ms for each in requests),
-    }
-    found: dict[str, list[tuple[int, PastEvidence]]] = {}
-    for user, number, *piece in client.query(_EVIDENCE, parameters=parameters).result_rows:
-        found.setdefault(user, []).append((number, PastEvidence(*piece)))
+        found.update(AlarmKey(*row) for row in client.query(_ALARMS, parameters=parameters).result_rows)
     return found
