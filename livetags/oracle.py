@@ -45,7 +45,7 @@ from udfs.cleaning.align import aligned_ms
 from udfs.privacy.pseudonym import GivenPseudonyms
 from udfs.profile.drift import observe
 from udfs.profile.merge_memory import merge_memory
-from udfs.stages.door import shard_of
+from udfs.stages.door import shard_of, unnamed
 from udfs.tags import GROUPS, evidence_of, families_of, forget
 
 Record = tuple[str, str, int, int, bytes | None, bytes | None]
@@ -406,11 +406,7 @@ class _City:
         denied = {g for g, rule in self.rules.groups.items() if not self._allowed(person, rule.purpose)}
         if held & denied:
             person.drift = DriftMemory()
-        person.alarms = [
-            alarm
-            for alarm in person.alarms
-            if not any(tag.partition(":")[0] in denied for tag, _, _ in (*alarm.rose, *alarm.fell))
-        ]
+        person.alarms = [unnamed(alarm, denied) for alarm in person.alarms]
 
     def _allowed(self, person: _Person, purpose: str) -> bool:
         on_list = PURPOSES[purpose].list

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from math import isclose, sqrt
 from typing import NamedTuple
 
+from msgspec.structs import replace
+
 from livetags.in_process import InProcess
 from livetags.inputs import Input
 from livetags.oracle import OracleProfile, OracleResult, Record
@@ -174,12 +176,10 @@ class Stores:
                 self.rows = {
                     row: v for row, v in self.rows.items() if row[0] != who or row[1].partition(":")[0] not in gone
                 }
-                self.alarms = {
-                    key: alarm
-                    for key, alarm in self.alarms.items()
-                    if key[0] != who
-                    or not any(tag.partition(":")[0] in gone for tag, _, _ in (*alarm.rose, *alarm.fell))
-                }
+                for key, alarm in self.alarms.items():
+                    if key[0] == who:
+                        kept = [[c for c in cs if c[0].split(":")[0] not in gone] for cs in (alarm.rose, alarm.fell)]
+                        self.alarms[key] = replace(alarm, rose=kept[0], fell=kept[1])
         for _, user, time_ms, event_id, evidence, number in history.events:
             for group, tag, value in evidence:
                 self.rows[user, f"{group}:{tag}", time_ms, event_id] = value
