@@ -2,8 +2,9 @@
 
 Keeps every event of every person and sums ``v * 2**(-(T - t) / h)`` at the end, so it shares nothing with the forward
 decay, the cells, the cap, the horizon, the links, the consents and the two stages that it checks. What a record says
-(`sources`), what cleaning makes of it (`udfs.cleaning`) and what an event is evidence for (`udfs.tags`) is shared:
-those are declarations, not arithmetic; cleaning is checked against the city's truth instead.
+(`sources`), what cleaning makes of it (`udfs.cleaning`), what an event is evidence for (`udfs.tags`) and when behaviour
+has drifted (`udfs.profile.drift`) is shared: cleaning and drift are checked against the city's truth instead, and the
+detectors against a plain transcription of their formulas. What a rebuild makes of a profile is recomputed.
 
 Where it can't know better than the job:
 
@@ -20,14 +21,18 @@ from __future__ import annotations
 
 from array import array
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from contextlib import suppress
 from math import fsum, sqrt
+from types import MappingProxyType
 from typing import NamedTuple
 
 from schemas.cleaning_memory import CleaningMemory
 from schemas.dictionaries import NO_DICTIONARIES, Dictionaries
+from schemas.drift_memory import DriftMemory
 from schemas.events import CardsOpened, Consent, Event, Link, Registration, RightsRequest
+from schemas.fleet_memory import FleetMemory
+from schemas.outputs import Alarm
 from schemas.person_memory import PersonMemory
 from schemas.pseudonyms import Pseudonyms
 from schemas.purposes import NECESSARY, PURPOSES
@@ -38,7 +43,9 @@ from sources import FEEDS
 from udfs.cleaning import clean
 from udfs.cleaning.align import aligned_ms
 from udfs.privacy.pseudonym import GivenPseudonyms
+from udfs.profile.drift import observe
 from udfs.profile.merge_memory import merge_memory
+from udfs.stages.door import shard_of
 from udfs.tags import GROUPS, evidence_of, families_of, forget
 
 Record = tuple[str, str, int, int, bytes | None, bytes | None]
@@ -96,17 +103,21 @@ class OracleCounts(NamedTuple):
 DeadRecord = tuple[str, str, int, int, str]
 """feed, log, partition, offset, reason"""
 
+AlarmKey = tuple[str, str, int]
+"""user, kind, alarm's time in ms"""
+
 
 class OracleResult(NamedTuple):
     """Everything the stores must hold; a dead letter with the pseudonym of whom it is about, "" if nobody can tell.
 
-    `links` are (identifier, person, valid from ms).
+    `links` are (identifier, person, valid from ms); `alarms` are all changes of behaviour of persons not erased since.
     """
 
     profiles: dict[str, OracleProfile]
     counts: OracleCounts
     dead_letters: dict[DeadRecord, str]
     links: frozenset[tuple[str, str, int]] = frozenset()
+    alarms: Mapping[AlarmKey, Alarm] = MappingProxyType({})
 
 
 def recompute(
@@ -118,6 +129,8 @@ def recompute(
     pseudonyms: Pseudonyms | None = None,
     dictionaries: Dictionaries = NO_DICTIONARIES,
     erased: Mapping[str, int] | None = None,
+    refined: Container[AlarmKey] = (),
+    shifts_ms: Mapping[int, Sequence[int]] | None = None,
 ) -> OracleResult:
     """Recompute every profile, count and dead letter from the log.
 
@@ -135,12 +148,18 @@ def recompute(
         As the job had them; no pseudonyms: the log's feeds need none.
     erased
         Pseudonym -> time up to which everything was erased before the job ran.
+    refined
+        Alarms whose rebuild was refined from the history: whether that came in time depends on the clock.
+    shifts_ms
+        Shard of the people -> when its guard noticed a shift of everybody: that depends on how batches were cut.
 
     Notes
     -----
     Memory: about 22 bytes per piece of evidence while reading, about 300 per tag of the result.
     """
-    city = _City(settings, now_ms, pseudonyms or GivenPseudonyms(), dictionaries, erased or {})
+    city = _City(
+        settings, now_ms, pseudonyms or GivenPseudonyms(), dictionaries, erased or {}, refined, shifts_ms or {}
+    )
     events_in = 0
     for record in records:
         events_in += 1
@@ -166,7 +185,20 @@ class _Identifier:
 class _Person:
     """Every event folded for one person, as columns: they are many."""
 
-    __slots__ = ("consents", "erased_ms", "memory", "n", "newest_ms", "oldest_ms", "tags", "times_ms", "values")
+    __slots__ = (
+        "alarms",
+        "consents",
+        "drift",
+        "erased_ms",
+        "kept",
+        "memory",
+        "n",
+        "newest_ms",
+        "oldest_ms",
+        "tags",
+        "times_ms",
+        "values",
+    )
 
     def __init__(self, erased_ms: int) -> None:
         self.erased_ms = erased_ms
@@ -181,12 +213,16 @@ class _Person:
         self.tags = array("I")
         self.times_ms = array("q")
         self.values = array("d")
+        self.kept = array("d")  # what rebuilds have left of each value
+        self.drift = DriftMemory()
+        self.alarms: list[Alarm] = []
 
     def keep_tags(self, kept: Callable[[int], bool]) -> None:
-        rows = [row for row in zip(self.tags, self.times_ms, self.values, strict=True) if kept(row[0])]
+        rows = [row for row in zip(self.tags, self.times_ms, self.values, self.kept, strict=True) if kept(row[0])]
         self.tags = array("I", [row[0] for row in rows])
         self.times_ms = array("q", [row[1] for row in rows])
         self.values = array("d", [row[2] for row in rows])
+        self.kept = array("d", [row[3] for row in rows])
 
 
 class _City:
@@ -199,7 +235,12 @@ class _City:
         pseudonyms: Pseudonyms,
         dictionaries: Dictionaries,
         erased: Mapping[str, int],
+        refined: Container[AlarmKey],
+        shifts_ms: Mapping[int, Sequence[int]],
     ) -> None:
+        self.refined = refined
+        self.shifts_ms = shifts_ms
+        self.shards = settings.shards
         self.rules = settings.rules(GROUPS, dictionaries)
         self.max_record_bytes = settings.max_record_bytes
         self.now_ms = now_ms
@@ -234,7 +275,8 @@ class _City:
                 who = owner if owner != event.user else ""  # what the door refuses names nobody
                 self._prepare(event, identifier)
                 try:
-                    self._fold(owner, event)
+                    # of an identifier nobody is known to be behind, behaviour is not watched
+                    self._fold(owner, event, watched=owner != event.user or not FEEDS[feed].linked)
                 finally:  # the others learn of the card whatever its own person has consented to
                     if isinstance(event, Registration):
                         self._tell_the_others(event, identifier)
@@ -266,6 +308,7 @@ class _City:
         for mine, more in ((person.tags, partial.tags), (person.times_ms, partial.times_ms)):
             mine.extend(more)
         person.values.extend(partial.values)
+        person.kept.extend(partial.kept)
         person.memory = merge_memory(person.memory, partial.memory)
         for purpose, decision in partial.consents.items():
             self._note(person, purpose, decision)
@@ -285,7 +328,7 @@ class _City:
                 with suppress(Rejected):
                     self._fold(person, CardsOpened(person, event.event_id, event.event_time_ms, len(near)))
 
-    def _fold(self, name: str, event: Event) -> None:
+    def _fold(self, name: str, event: Event, *, watched: bool = False) -> None:
         person = self._person(name)
         if event.event_time_ms <= person.erased_ms:
             raise Rejected(Reason.ERASED)
@@ -307,20 +350,45 @@ class _City:
             permitted = [f for f in families if self._allowed(person, f.purpose)]
             if families and not permitted:
                 raise Rejected(Reason.NO_CONSENT)
-            for group, tag, amount in evidence_of(event, permitted, person.memory, self.rules):
-                if not self._allowed(person, self.rules.groups[group].purpose):
-                    continue
-                if not abs(amount) <= _LARGEST_VALUE:
-                    raise Rejected(Reason.VALUE_NOT_FINITE)
+            evidence = [
+                (group, tag, amount)
+                for group, tag, amount in evidence_of(event, permitted, person.memory, self.rules)
+                if self._allowed(person, self.rules.groups[group].purpose)
+            ]
+            if not all(abs(amount) <= _LARGEST_VALUE for _, _, amount in evidence):
+                raise Rejected(Reason.VALUE_NOT_FINITE)
+            if watched:
+                self._watch(name, person, evidence, event.event_time_ms)
+            for group, tag, amount in evidence:
                 number = self.numbers.setdefault((group, tag), len(self.numbers))
                 if number == len(self.names):
                     self.names.append((group, tag))
                 person.tags.append(number)
                 person.times_ms.append(event.event_time_ms)
                 person.values.append(amount)
+                person.kept.append(1.0)
         person.n += 1
         person.newest_ms = max(person.newest_ms, event.event_time_ms)
         person.oldest_ms = min(person.oldest_ms or event.event_time_ms, event.event_time_ms)
+
+    def _watch(self, name: str, person: _Person, evidence: list[tuple[str, str, float]], time_ms: int) -> None:
+        """Show the detectors what an event is evidence for; the rebuild they call for weighs what came before it."""
+        tags = [f"{group}:{tag}" for group, tag, amount in evidence if self.rules.groups[group].watched and amount > 0]
+        if not tags:
+            return
+        others = FleetMemory(shifts_ms=list(self.shifts_ms.get(shard_of(name, self.shards), ())))
+        for kind, noticed in observe(person.drift, tags, time_ms, self.rules, others):
+            alarm = Alarm(name, kind, noticed.at_ms, noticed.since_ms, 0, person.n, *noticed[2:])
+            person.alarms.append(alarm)
+            if kind == "shares":
+                self._rebuild(person, alarm)
+
+    def _rebuild(self, person: _Person, alarm: Alarm) -> None:
+        refined = (alarm.user, alarm.kind, alarm.at_ms) in self.refined
+        for row, (number, time_ms) in enumerate(zip(person.tags, person.times_ms, strict=True)):
+            group, _ = self.names[number]
+            if self.rules.groups[group].rebuilt and (time_ms < alarm.since_ms or not refined):
+                person.kept[row] *= 2.0**-self.rules.drift.rebuild_halvings
 
     def _note(self, person: _Person, purpose: str, decision: tuple[int, int, int]) -> bool:
         """Take note of a decision; returns whether it is the newest of its purpose."""
@@ -334,6 +402,15 @@ class _City:
     def _keep_allowed(self, person: _Person) -> None:
         person.keep_tags(lambda number: self._allowed(person, self.rules.groups[self.names[number][0]].purpose))
         forget(person.memory, lambda purpose: self._allowed(person, purpose))
+        held = {tag.partition(":")[0] for counts in (person.drift.tags, *person.drift.open.values()) for tag in counts}
+        denied = {g for g, rule in self.rules.groups.items() if not self._allowed(person, rule.purpose)}
+        if held & denied:
+            person.drift = DriftMemory()
+        person.alarms = [
+            alarm
+            for alarm in person.alarms
+            if not any(tag.partition(":")[0] in denied for tag, _, _ in (*alarm.rose, *alarm.fell))
+        ]
 
     def _allowed(self, person: _Person, purpose: str) -> bool:
         on_list = PURPOSES[purpose].list
@@ -344,8 +421,10 @@ class _City:
 
     def result(self, events_in: int) -> OracleResult:
         profiles: dict[str, OracleProfile] = {}
+        alarms: dict[AlarmKey, Alarm] = {}
         for name in sorted(self.people):
             person = self.people.pop(name)  # its events are freed as its profile is made
+            alarms |= {(alarm.user, alarm.kind, alarm.at_ms): alarm for alarm in person.alarms}
             if person.n:
                 profiles[name] = _profile(person, self.names, self.rules)
         counts = OracleCounts(events_in, self.folded, self.duplicates, dict(self.rejected))
@@ -355,7 +434,7 @@ class _City:
             for name, identifier in self.identifiers.items()
             for valid_from_ms, person in identifier.links
         )
-        return OracleResult(profiles, counts, dead_letters, links)
+        return OracleResult(profiles, counts, dead_letters, links, alarms)
 
 
 class _Memory:
@@ -425,9 +504,9 @@ def _check_time(event_time_ms: int, rules: Rules, now_ms: int) -> None:
 
 
 def _profile(person: _Person, names: list[tuple[str, str]], rules: Rules) -> OracleProfile:
-    by_tag: dict[int, list[tuple[int, float]]] = defaultdict(list)
-    for number, time_ms, value in zip(person.tags, person.times_ms, person.values, strict=True):
-        by_tag[number].append((time_ms, value))
+    by_tag: dict[int, list[tuple[int, float, float]]] = defaultdict(list)
+    for number, time_ms, value, kept in zip(person.tags, person.times_ms, person.values, person.kept, strict=True):
+        by_tag[number].append((time_ms, value, kept))
     newest_fact: dict[str, tuple[int, str]] = {}
     for number, evidence in by_tag.items():
         group, tag = names[number]
@@ -439,8 +518,8 @@ def _profile(person: _Person, names: list[tuple[str, str]], rules: Rules) -> Ora
         evidence = by_tag[number]
         found = _tag(evidence, person.newest_ms, rule.half_life_ms, rule.numeric)
         if rule.fact:
-            last_ms = max(time_ms for time_ms, _ in evidence)
-            [last_value, *_] = [value for time_ms, value in reversed(evidence) if time_ms == last_ms]
+            last_ms = max(time_ms for time_ms, _, _ in evidence)
+            [last_value, *_] = [value for time_ms, value, _ in reversed(evidence) if time_ms == last_ms]
             decay = 2.0 ** (-(person.newest_ms - last_ms) / rule.half_life_ms)
             in_force = newest_fact[group][1] == tag
             found = found._replace(weight=last_value * decay if in_force else 0.0, superseded=not in_force)
@@ -448,17 +527,18 @@ def _profile(person: _Person, names: list[tuple[str, str]], rules: Rules) -> Ora
     return OracleProfile(person.n, person.newest_ms, tags)
 
 
-def _tag(evidence: list[tuple[int, float]], at_ms: int, half_life_ms: int, numeric: bool) -> OracleTag:
-    last_ms = max(time_ms for time_ms, _ in evidence)
-    total = fsum(value for _, value in evidence)
-    weights = [2.0 ** (-(at_ms - time_ms) / half_life_ms) for time_ms, _ in evidence]
+def _tag(evidence: list[tuple[int, float, float]], at_ms: int, half_life_ms: int, numeric: bool) -> OracleTag:
+    last_ms = max(time_ms for time_ms, _, _ in evidence)
+    total = fsum(value for _, value, _ in evidence)
+    weights = [2.0 ** (-(at_ms - time_ms) / half_life_ms) * kept for time_ms, _, kept in evidence]
+    values = [value for _, value, _ in evidence]
     if not numeric:
-        weight = fsum(w * value for w, (_, value) in zip(weights, evidence, strict=True))
+        weight = fsum(w * value for w, value in zip(weights, values, strict=True))
         return OracleTag(weight, None, None, last_ms, len(evidence), total)
     weight = fsum(weights)
     if weight == 0.0:
         # decayed beyond the smallest double: far below any floor, so nobody will ask for its mean
         return OracleTag(0.0, 0.0, 0.0, last_ms, len(evidence), total)
-    mean = fsum(w * value for w, (_, value) in zip(weights, evidence, strict=True)) / weight
-    variance = fsum(w * (value - mean) ** 2 for w, (_, value) in zip(weights, evidence, strict=True)) / weight
+    mean = fsum(w * value for w, value in zip(weights, values, strict=True)) / weight
+    variance = fsum(w * (value - mean) ** 2 for w, value in zip(weights, values, strict=True)) / weight
     return OracleTag(weight, mean, sqrt(variance), last_ms, len(evidence), total)

@@ -4,33 +4,7 @@ from __future__ import annotations
 
 from msgspec import Struct, field
 
-
-class Pending(Struct, array_like=True):
-    """A rebuild that waits for the history: what it is of, and which of the person's events it covers.
-
-    Attributes
-    ----------
-    generation
-        Generation it began; another one by now: it is void.
-    since_ms
-        Estimated time of the change.
-    seq
-        Events folded before (`Profile.n`): those of the history with a number up to this are re-read.
-    asked_ms
-        When (the operator's clock).
-    at_ms, kind
-        Key of its alarm.
-    evidence
-        How sure the alarm was: the surest are rebuilt first.
-    """
-
-    generation: int
-    since_ms: int
-    seq: int
-    asked_ms: int
-    at_ms: int
-    kind: str
-    evidence: float
+from schemas.outputs import Alarm
 
 
 class VolumeMemory(Struct, array_like=True):
@@ -38,26 +12,22 @@ class VolumeMemory(Struct, array_like=True):
 
     Attributes
     ----------
-    day
-        Newest closed local day.
-    count
-        Events of the day that is being counted, `day` + 1.
+    day, count
+        The local day that is being counted, and its events so far.
     numbers
-        Packed float32: baseline, observed, expected, the day before, each by class of volume.
-    mass
-        Days in the baseline.
-    evidence, since_ms
+        Packed float32 as in `DriftMemory`, the classes being those of volume, the contexts workday and weekend.
+    evidence
         As in `DriftMemory`.
     days
         Closed days since the beginning or the last alarm.
+    alarm_ms
+        Time of the newest alarm.
     """
 
     day: int
-    counts: dict[int, int] = field(default_factory=dict)
+    count: int = 0
     numbers: bytes = b""
-    mass: float = 0.0
-    evidence: list[float] = field(default_factory=list)
-    since_ms: list[float] = field(default_factory=list)
+    evidence: bytes = b""
     days: int = 0
     alarm_ms: int = 0
 
@@ -78,8 +48,8 @@ class DriftMemory(Struct, array_like=True):
         Newest closed bucket; -1 for none.
     buckets
         Closed ones since the beginning or the last rebuild.
-    evidence, since_ms
-        Of each component of the mixture: e-detector R, and the mean time of change it stands for.
+    evidence
+        Packed float32: of each component of the mixture the e-detector R, and the mean bucket of change it stands for.
     days, day
         Distinct local days with evidence for a change, and the newest of them.
     suspect
@@ -90,12 +60,10 @@ class DriftMemory(Struct, array_like=True):
         Newest shift of everybody taken account of.
     late
         Events that came after their bucket was closed: they count in the profile, not here.
-    reason
-        Newest alarm in a few words, for readers of the hot profile; empty if none yet.
+    reason, changed_ms
+        Newest alarm in a few words, and its estimated time of change: for readers of the hot profile; empty if none.
     pending
-        The rebuild under way.
-    refined
-        Whether the newest rebuild has been refined from the history.
+        Alarm whose rebuild waits for the history.
     volume
         The other detector.
     """
@@ -105,8 +73,7 @@ class DriftMemory(Struct, array_like=True):
     open: dict[int, dict[str, int]] = field(default_factory=dict)
     bucket: int = -1
     buckets: int = 0
-    evidence: list[float] = field(default_factory=list)
-    since_ms: list[float] = field(default_factory=list)
+    evidence: bytes = b""
     days: int = 0
     day: int = -1
     suspect: bool = False
@@ -114,5 +81,6 @@ class DriftMemory(Struct, array_like=True):
     fleet_ms: int = 0
     late: int = 0
     reason: str = ""
-    pending: Pending | None = None
+    changed_ms: int = 0
+    pending: Alarm | None = None
     volume: VolumeMemory | None = None

@@ -17,7 +17,7 @@ class DriftRules(Struct, frozen=True):
     short_half_life_buckets, long_half_life_buckets
         Memory of what is observed now, and of the baseline, in active buckets.
     persistence
-        Share of a bucket that resembles the one before (people binge).
+        Share of a bucket that resembles the one before (people binge), as it is usual; learnt per person from there.
     envelope_error, envelope_relative, envelope_population
         How far the expected share may be off without drift: in standard errors of its estimate, relatively, and by
         mixing in the population.
@@ -41,9 +41,9 @@ class DriftRules(Struct, frozen=True):
     short_half_life_buckets: float = 8.0
     long_half_life_buckets: float = 256.0
     persistence: float = 0.2
-    envelope_error: float = 0.25
-    envelope_relative: float = 0.05
-    envelope_population: float = 0.02
+    envelope_error: float = 0.05
+    envelope_relative: float = 0.01
+    envelope_population: float = 0.01
     min_distance_bits: float = 0.10
     min_days: int = 3
     min_buckets: int = 30

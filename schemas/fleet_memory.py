@@ -16,6 +16,8 @@ class FleetMemory(Struct, array_like=True):
         Suspects per bucket of the newest full windows, oldest first.
     newest_ms
         End of the newest bucket closed.
+    raised
+        ``(at ms, suspects, buckets, usual share)`` of shifts not yet told.
     shifts_ms
         Times of the newest shifts, oldest first: whoever closes a bucket that begins later begins anew.
     """
@@ -25,3 +27,4 @@ class FleetMemory(Struct, array_like=True):
     shares: list[float] = field(default_factory=list)
     newest_ms: int = 0
     shifts_ms: list[int] = field(default_factory=list)
+    raised: list[tuple[int, int, int, float]] = field(default_factory=list)

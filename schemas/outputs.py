@@ -46,8 +46,8 @@ class HotProfile(Struct):
         ``<group>:<tag>`` -> weight at `as_of_ms`. Numeric tags add ``.mean`` and ``.std``.
     other
         Group -> weight of the tags beyond the cap; only groups that have any.
-    reason
-        Newest change of behaviour in a few words; empty if none was noticed.
+    reason, changed_ms
+        Newest change of behaviour in a few words, and about when it was; empty and 0 if none was noticed.
     last_evidence_ms
         ``<group>:<tag>`` -> time of the newest event that was evidence for it.
     erased_ms
@@ -63,6 +63,7 @@ class HotProfile(Struct):
     last_evidence_ms: dict[str, int]
     erased_ms: int = 0
     reason: str = ""
+    changed_ms: int = 0
 
 
 class Removal(Struct, array_like=True):
@@ -208,6 +209,16 @@ class Alarm(Struct, array_like=True):
     fell: list[ShareChange] = field(default_factory=list)
     status: AlarmStatus = "noted"
     factor: float = 1.0
+
+
+class Rebuilt(NamedTuple):
+    """What the history says for a rebuild, or None that it did not say it in time.
+
+    `rows` are (group, tag, event time in ms, value): evidence folded before the alarm, from after the change.
+    """
+
+    alarm: Alarm
+    rows: Sequence[tuple[str, str, int, float]] | None
 
 
 class FleetAlarm(NamedTuple):

@@ -2,8 +2,8 @@
 
 Layout of a blob: one byte of schema version, then the MessagePack encoding of the `Profile` of that version, fields
 in the order declared (array-like, so no field names are stored), from version 2 on compressed with zstd and a
-dictionary, ``schemas/state_v2.zdict`` for versions 2 and 3: names of groups and tags are most of a profile, and all have
-them in common (docs/decisions/0008-state-size.md). Never pickled: decoding runs no code.
+dictionary, ``schemas/state_v2.zdict`` for versions 2 and 3: names of groups and tags are most of a profile, and all
+have them in common (docs/decisions/0008-state-size.md). Never pickled: decoding runs no code.
 
 A change of shape gets a new version number, an `_upgrade_<n>` from the version before, and leaves its fixture in
 ``tests/golden/``. Decoding upgrades step by step; encoding always writes the newest.

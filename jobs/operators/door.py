@@ -10,7 +10,7 @@ from pyflink.common import Row, Types
 from pyflink.datastream import KeyedProcessFunction, OutputTag
 
 from jobs.operators.shard_operator import ShardOperator
-from schemas.outputs import pack_text
+from schemas.outputs import HistoryBatch, pack_text
 from schemas.run import Run
 from sources import FEEDS
 from udfs.privacy.pseudonym import GivenPseudonyms, KeyedPseudonyms
@@ -58,8 +58,11 @@ class DoorOperator(ShardOperator):
         before = msgspec.structs.replace(counts, rejected=dict(counts.rejected))
         records = list(zip(keys, values, positions, numbers, strict=True))
         records.sort(key=lambda record: record[3])
+        answered = HistoryBatch()
+        yield from self.rebuilt(counts, answered, now_ms)
         passed = self._door.pass_batch(records, self.states, counts, now_ms)
         last = max(numbers, default=0)
         for to, forwarded in passed.forwarded.items():
             yield FORWARDED, Row(to, last, pack_text(forwarded))
-        yield from self.emit(passed.hot, passed.history, before, counts, ctx)
+        passed.history.alarms[:0] = answered.alarms
+        yield from self.emit(passed.hot, passed.history, passed.waiting, before, counts, ctx)

@@ -33,7 +33,7 @@ class HistoryWriter(MapFunction):  # type: ignore[misc]
         """Write one micro-batch: one insert per table."""
         batches = [unpack_history(packed) for packed in value[1]]
         self._sink.write_batch(batches)
-        self._rows.inc(sum(len(evidence) for batch in batches for *_, evidence in batch.events))
+        self._rows.inc(sum(len(evidence) for batch in batches for *_, evidence, _ in batch.events))
         return len(batches)
 
     def close(self) -> None:

@@ -10,7 +10,7 @@ from pyflink.common import Row
 from pyflink.datastream import KeyedProcessFunction
 
 from jobs.operators.shard_operator import ShardOperator
-from schemas.outputs import unpack_forwarded
+from schemas.outputs import HistoryBatch, unpack_forwarded
 from udfs.stages.people import People
 
 
@@ -27,5 +27,8 @@ class ProfileOperator(ShardOperator):
         now_ms = ctx.timer_service().current_processing_time()
         counts = self.counts_of(shard)
         before = msgspec.structs.replace(counts, rejected=dict(counts.rejected))
+        answered = HistoryBatch()
+        yield from self.rebuilt(counts, answered, now_ms)
         updated = self._people.update([unpack_forwarded(each) for each in packed], self.states, counts, now_ms)
-        yield from self.emit(updated.hot, updated.history, before, counts, ctx)
+        updated.history.alarms[:0] = answered.alarms
+        yield from self.emit(updated.hot, updated.history, updated.waiting, before, counts, ctx)

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import Any
 
 from pyflink.common import Row, Types
 from pyflink.datastream import KeyedProcessFunction, OutputTag, RuntimeContext
 from pyflink.datastream.state import MapStateDescriptor, ValueStateDescriptor
 
+from jobs.operators.rebuild_history import history_of_alarms
+from jobs.operators.rebuild_reader import RebuildReader
 from schemas.dictionaries import Dictionaries
-from schemas.outputs import HistoryBatch, HotBatch, ShardCounts, pack, pack_text, unpack_counts
+from schemas.outputs import Alarm, HistoryBatch, HotBatch, ShardCounts, pack, pack_text, unpack_counts
 from schemas.rules import Rules
 from schemas.run import Run
 from schemas.settings import Settings
 from sources import FEEDS
 from sources.dictionaries import load
+from udfs.stages.rebuilds import apply_rebuilds, tell_shifts
 from udfs.stages.user_states import UserStates
 from udfs.tags import GROUPS
 
@@ -27,6 +31,7 @@ HOT_TYPE = Types.PICKLED_BYTE_ARRAY()  # packed HotBatch
 _GC_THRESHOLDS = (200_000, 20, 100)
 _SWEEP_INTERVAL_MS = 24 * 3_600_000
 _COUNTED = ("events_in", "folded", "duplicates")
+_METRICS = (*_COUNTED, "rejected", "drift_alarms", "fleet_shifts")
 
 
 class ShardOperator(KeyedProcessFunction):  # type: ignore[misc]
@@ -56,8 +61,16 @@ class ShardOperator(KeyedProcessFunction):  # type: ignore[misc]
         self.states = UserStates(blobs, settings.cached_profiles, self._run.erased)
         self._counts = runtime_context.get_state(ValueStateDescriptor("counts", Types.PICKLED_BYTE_ARRAY()))
         metrics = runtime_context.get_metrics_group()
-        self._metrics = {name: metrics.counter(name) for name in (*_COUNTED, "rejected")}
+        self._metrics = {name: metrics.counter(name) for name in _METRICS}
+        self.rebuilds = RebuildReader(
+            partial(history_of_alarms, settings, GROUPS), settings.rebuild_timeout_s, settings.rebuilds_per_s
+        )
         self.use(load(settings.dictionaries_folder()))
+
+    def close(self) -> None:
+        """Stop re-reading the history; rebuilds that wait are in the state."""
+        if hasattr(self, "rebuilds"):
+            self.rebuilds.close()
 
     def use(self, dictionaries: Dictionaries) -> None:
         """Work with these dictionaries from the next batch on."""
@@ -73,14 +86,29 @@ class ShardOperator(KeyedProcessFunction):  # type: ignore[misc]
         packed = self._counts.value()
         return unpack_counts(packed) if packed else ShardCounts(self._first_shard + shard)
 
+    def rebuilt(self, counts: ShardCounts, history: HistoryBatch, now_ms: int) -> Iterator[Any]:
+        """Apply what the history has answered for the shard since its last batch, and send what that changed."""
+        answers = self.rebuilds.take(counts.shard)
+        if answers:
+            hot = apply_rebuilds(answers, self.states, counts, self.rules, now_ms, history)
+            if hot.changed:
+                yield pack(hot)
+
     def emit(
-        self, hot: HotBatch, history: HistoryBatch, before: ShardCounts, counts: ShardCounts, ctx: Any
+        self,
+        hot: HotBatch,
+        history: HistoryBatch,
+        waiting: Sequence[Alarm],
+        before: ShardCounts,
+        counts: ShardCounts,
+        ctx: Any,
     ) -> Iterator[Any]:
-        """Write the totals and send what the batch changed."""
+        """Write the totals, send what the batch changed, and ask the history for the rebuilds that wait."""
         for name in _COUNTED:
             self._metrics[name].inc(getattr(counts, name) - getattr(before, name))
         # not the dead letters: an erasure in the batch takes those of its person
         self._metrics["rejected"].inc(sum(counts.rejected.values()) - sum(before.rejected.values()))
+        tell_shifts(counts, history)
         self._counts.update(pack(counts))
         timers = ctx.timer_service()
         now_ms = timers.current_processing_time()
@@ -88,7 +116,11 @@ class ShardOperator(KeyedProcessFunction):  # type: ignore[misc]
         if hot.changed or hot.removals or hot.links:
             yield pack(hot)
         history.counts = counts
+        self._metrics["drift_alarms"].inc(len(history.alarms))
+        self._metrics["fleet_shifts"].inc(len(history.fleet_alarms))
         yield HISTORY, self._history_row(history, counts)
+        for alarm in waiting:
+            self.rebuilds.ask(counts.shard, alarm)
 
     def on_timer(self, timestamp: int, ctx: KeyedProcessFunction.OnTimerContext) -> Iterator[Any]:
         """Drop what has faded."""

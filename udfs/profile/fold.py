@@ -5,13 +5,15 @@ from __future__ import annotations
 from math import ceil, log2
 
 from schemas.events import Consent, Event, RightsRequest
-from schemas.outputs import Evidence
+from schemas.fleet_memory import FleetMemory
+from schemas.outputs import Alarm, Evidence
 from schemas.person_memory import PersonMemory
 from schemas.reasons import Reason
 from schemas.rules import Rules
 from schemas.state import GroupState, Profile
 from udfs.privacy.consent import allowed, decide
 from udfs.profile import cells
+from udfs.profile.notice import forget_drift, notice
 from udfs.profile.output import ERASED, Folded, Output, Refused
 from udfs.tags import evidence_of, families_of, forget
 
@@ -23,16 +25,18 @@ _NO_CONSENT = Refused(Reason.NO_CONSENT)
 _BEFORE_ERASURE = Refused(Reason.ERASED)
 
 
-def fold(profile: Profile, event: Event, rules: Rules) -> Output:
+def fold(profile: Profile, event: Event, rules: Rules, fleet: FleetMemory | None = None) -> Output:
     """Fold an event that has passed the door into its person's profile, which is changed in place.
 
     Only evidence for purposes the person has consented to is folded, and families without any such purpose do not even
-    see the event. An event of which nothing may be used is refused.
+    see the event. An event of which nothing may be used is refused. When the event reveals that the person's behaviour
+    has changed, the profile is rebuilt before the event is folded; `fleet` is what is known of everybody else.
 
     Guarantee
     ---------
     The profile depends on the set of events and of decisions before each, not on the order among events, up to float
-    rounding, as far as the tags' declarations say so (``order_free``).
+    rounding, as far as the tags' declarations say so (``order_free``). A rebuild weighs what came before it, so an
+    event that is late across one weighs more than it would have in time.
     """
     event_time_ms = event.event_time_ms
     if event_time_ms <= profile.erased_ms:
@@ -42,6 +46,7 @@ def fold(profile: Profile, event: Event, rules: Rules) -> Output:
         return _asked(profile, event)  # type: ignore[arg-type]
     evidence: tuple[Evidence, ...] = ()
     forgotten: tuple[str, ...] = ()
+    alarms: tuple[Alarm, ...] = ()
     if kind is Consent:
         forgotten = _decided(profile, event, rules)  # type: ignore[arg-type]
     else:
@@ -58,13 +63,15 @@ def fold(profile: Profile, event: Event, rules: Rules) -> Output:
             # also false for NaN; a larger value would overflow sums and squares, for good
             if not -MAX_MAGNITUDE <= value <= MAX_MAGNITUDE:
                 return _NOT_FINITE
+        if rules.watched:
+            alarms = notice(profile, event.user, evidence, event_time_ms, rules, fleet)
         _add(profile, evidence, event_time_ms, rules)
     if event_time_ms > profile.last_event_ms:
         profile.last_event_ms = event_time_ms
     if profile.n == 0 or event_time_ms < profile.first_event_ms:
         profile.first_event_ms = event_time_ms
     profile.n += 1
-    return Folded(evidence, forgotten)
+    return Folded(evidence, forgotten, alarms)
 
 
 def _asked(profile: Profile, event: RightsRequest) -> Output:
@@ -78,6 +85,7 @@ def _decided(profile: Profile, event: Consent, rules: Rules) -> tuple[str, ...]:
     forgotten = decide(profile, event, rules)
     if profile.memory is not None:
         forget(profile.memory, lambda purpose: allowed(profile.consents, purpose, rules))
+    forget_drift(profile, forgotten)
     return forgotten
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from schemas.rules import Rules
 from schemas.state import GroupState, Profile, unpack_ids
 from udfs.privacy.consent import newest
-from udfs.profile import cells, weighted_welford
+from udfs.profile import cells
 from udfs.profile.expiry import due_ms_of
+from udfs.profile.merge_groups import merge_group
 from udfs.profile.merge_memory import merge_memory
 
 
@@ -24,21 +25,7 @@ def merge(profile: Profile, more: Profile, rules: Rules) -> Profile:
         for group, at_ms in ((mine, profile.last_event_ms), (other, more.last_event_ms)):
             if group.half_life_ms != rule.half_life_ms:
                 cells.change_half_life(group, rule, at_ms)
-        landmark = max(mine.landmark, other.landmark)
-        cells.shift_to(mine, rule.numeric, landmark)
-        cells.shift_to(other, rule.numeric, landmark)
-        if rule.fact:
-            tag, cell = max(
-                [*mine.cells.items(), *other.cells.items()], key=lambda item: (item[1][-1], item[0], item[1][0])
-            )
-            mine.cells = {tag: cell}
-            continue
-        for tag, cell in other.cells.items():
-            mine.cells[tag] = _merged(mine.cells.get(tag), cell, rule.numeric)
-        if other.other is not None:
-            mine.other = _merged(mine.other, other.other, rule.numeric)
-        while len(mine.cells) > rules.max_tags_per_group:
-            cells.spill_lightest(mine, rule.numeric)
+        merge_group(mine, other, rule, rules.max_tags_per_group)
     for bucket, ids in more.seen.items():
         mine_ids = profile.seen.get(bucket, set())
         profile.seen[bucket] = _as_set(mine_ids) | _as_set(ids)
@@ -58,17 +45,6 @@ def merge(profile: Profile, more: Profile, rules: Rules) -> Profile:
     profile.generation = max(profile.generation, more.generation)
     profile.n += more.n
     return profile
-
-
-def _merged(mine: list[float] | None, cell: list[float], numeric: bool) -> list[float]:
-    if mine is None:
-        return list(cell)
-    if numeric:
-        weighted_welford.merge(mine, cell)
-    else:
-        mine[0] += cell[0]
-        mine[1] = max(mine[1], cell[1])
-    return mine
 
 
 def _as_set(ids: set[int] | bytes) -> set[int]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from schemas.outputs import Evidence
+from schemas.outputs import Alarm, Evidence
 from schemas.reasons import Reason
 
 
@@ -12,11 +12,12 @@ class Folded(NamedTuple):
     """The event changed the profile.
 
     `evidence` is what it was evidence for, one history row each; `forgotten` are the tag groups that went because the
-    event withdrew the consent to them.
+    event withdrew the consent to them; `alarms` are changes of behaviour that it revealed.
     """
 
     evidence: tuple[Evidence, ...]
     forgotten: tuple[str, ...] = ()
+    alarms: tuple[Alarm, ...] = ()
 
 
 class Duplicate(NamedTuple):

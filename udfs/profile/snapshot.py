@@ -43,6 +43,7 @@ def snapshot(user: str, profile: Profile, rules: Rules) -> HotProfile:
                 weights[field + ".std"] = deviation(cell)
         if group.other is not None:
             other[name] = group.other[0] * factor
+    drift = profile.drift
     expires_at_ms = max(profile.due_ms, profile.last_write_ms + rules.hot_retention_ms)
     return HotProfile(
         user,
@@ -53,4 +54,6 @@ def snapshot(user: str, profile: Profile, rules: Rules) -> HotProfile:
         other,
         last,
         profile.erased_ms,
+        drift.reason if drift is not None else "",
+        drift.changed_ms if drift is not None else 0,
     )

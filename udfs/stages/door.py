@@ -7,14 +7,17 @@ person, and loses nothing, because decayed sums add.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 from zlib import crc32
 
+from msgspec.structs import replace
+
 from schemas import state
 from schemas.events import CardsOpened, Event, Link, Registration, RightsRequest
 from schemas.outputs import (
+    Alarm,
     DeadLetter,
     Evidence,
     Forwarded,
@@ -65,6 +68,7 @@ class Passed:
     history: HistoryBatch = field(default_factory=HistoryBatch)
     forwarded: dict[int, Forwarded] = field(default_factory=dict)
     duplicates: list[int] = field(default_factory=list)  # positions
+    waiting: list[Alarm] = field(default_factory=list)  # rebuilds of the users of the batch that wait for the history
 
 
 class Door:
@@ -101,6 +105,7 @@ class Door:
         self._run = run
         self._decoders = decoders
         self._rules = rules
+        self._rules_unwatched = replace(rules, watched=frozenset())
         self._pseudonyms = pseudonyms
         self._previous = previous
         self._max_record_bytes = max_record_bytes
@@ -121,6 +126,7 @@ class Door:
             n_before, generation_before = profile.n, profile.generation
             for each in entered:
                 changed |= self._pass(user, profile, each, passed, counts, now_ms)
+            passed.waiting += waiting_of(profile)
             if not changed:
                 continue
             profile.last_write_ms = now_ms
@@ -209,7 +215,7 @@ class Door:
                 entered.user = person
                 self._forward(person, each.number, each.position, entered, passed)
             else:
-                self._fold(user, profile, entered, each.position, feed, passed, counts)
+                self._fold(user, profile, entered, each.position, passed, counts)
         return True
 
     def _link(self, user: str, profile: Profile, event: Link, number: int, passed: Passed) -> None:
@@ -255,17 +261,19 @@ class Door:
         profile: Profile,
         event: Event,
         position: int,
-        feed: str,
         passed: Passed,
         counts: ShardCounts,
     ) -> None:
-        output = fold(profile, event, self._rules)
+        source = self._run.inputs[position >> FEED_SHIFT]
+        # An identifier of somebody not yet known is a stopover: the detectors begin with the person.
+        rules = self._rules_unwatched if source.linked else self._rules
+        output = fold(profile, event, rules)
         if isinstance(output, Refused):
             self._reject(output.reason, position, passed, counts)
             return
         counts.folded += 1
         if isinstance(output, Folded):
-            record_output(user, event, feed, output, self._rules, passed.history)
+            record_output(user, event, source.feed, output, self._rules, passed.history, profile.n)
             if isinstance(event, RightsRequest):
                 passed.history.exports += exported(event.request, user, profile)
         elif isinstance(output, Erased):
@@ -297,15 +305,21 @@ def reject(run: Run, reason: Reason, position: int, user: str, history: HistoryB
     counts.rejected[code] = counts.rejected.get(code, 0) + 1
 
 
-def record_output(user: str, event: Event, feed: str, output: Folded, rules: Rules, history: HistoryBatch) -> None:
-    """Add what a folded event was evidence for to the history, and take out what it withdrew consent to."""
+def record_output(
+    user: str, event: Event, feed: str, output: Folded, rules: Rules, history: HistoryBatch, number: int
+) -> None:
+    """Add what a folded event was evidence for to the history, and take out what it withdrew consent to.
+
+    `number` is the event's among those folded into the profile.
+    """
     if output.forgotten:
         record_forgotten(user, output.forgotten, event.event_time_ms, history)
     evidence: Sequence[Evidence] = output.evidence
     if rules.not_in_history:
         evidence = [each for each in evidence if each[0] not in rules.not_in_history]
     if evidence:
-        history.events.append((feed, user, event.event_time_ms, event.event_id, evidence))
+        history.events.append((feed, user, event.event_time_ms, event.event_id, evidence, number))
+    history.alarms += output.alarms
 
 
 def record_forgotten(user: str, groups: tuple[str, ...], time_ms: int, history: HistoryBatch) -> None:
@@ -313,9 +327,10 @@ def record_forgotten(user: str, groups: tuple[str, ...], time_ms: int, history: 
     gone = set(groups)
     history.removals.append(Removal("forget", user, groups=groups, time_ms=time_ms))
     history.events = [
-        (f, who, at_ms, event_id, [e for e in evidence if e[0] not in gone] if who == user else evidence)
-        for f, who, at_ms, event_id, evidence in history.events
+        (f, who, at_ms, event_id, [e for e in evidence if e[0] not in gone] if who == user else evidence, number)
+        for f, who, at_ms, event_id, evidence, number in history.events
     ]
+    history.alarms = [alarm for alarm in history.alarms if alarm.user != user or not names(alarm, gone)]
 
 
 def record_erasure(user: str, erased_ms: int, hot: HotBatch, history: HistoryBatch) -> None:
@@ -326,3 +341,14 @@ def record_erasure(user: str, erased_ms: int, hot: HotBatch, history: HistoryBat
     history.removals.append(removal)
     history.events = [each for each in history.events if each[1] != user]
     history.dead_letters = [each for each in history.dead_letters if each.user != user]
+    history.alarms = [each for each in history.alarms if each.user != user]
+
+
+def names(alarm: Alarm, groups: Container[str]) -> bool:
+    """Whether an alarm names a tag of one of the groups."""
+    return any(tag.partition(":")[0] in groups for tag, _, _ in (*alarm.rose, *alarm.fell))
+
+
+def waiting_of(profile: Profile) -> list[Alarm]:
+    """The alarm whose rebuild waits for the history, if there is one."""
+    return [profile.drift.pending] if profile.drift is not None and profile.drift.pending is not None else []

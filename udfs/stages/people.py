@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from schemas import state
 from schemas.events import Event, RightsRequest
-from schemas.outputs import Forwarded, HistoryBatch, HotBatch, Partial, Removal, ShardCounts
+from schemas.outputs import Alarm, Forwarded, HistoryBatch, HotBatch, Partial, Removal, ShardCounts
 from schemas.position import FEED_SHIFT
 from schemas.rules import Rules
 from schemas.run import Run
@@ -15,8 +15,9 @@ from schemas.state import Profile
 from udfs.privacy.consent import allowed
 from udfs.profile.fold import fold
 from udfs.profile.merge_profiles import merge
+from udfs.profile.notice import forget_drift
 from udfs.profile.output import Erased, Folded, Refused
-from udfs.stages.door import record_erasure, record_forgotten, record_output, reject
+from udfs.stages.door import record_erasure, record_forgotten, record_output, reject, waiting_of
 from udfs.stages.export import exported
 from udfs.stages.user_states import UserStates
 from udfs.tags import forget
@@ -30,6 +31,7 @@ class Updated:
 
     hot: HotBatch = field(default_factory=HotBatch)
     history: HistoryBatch = field(default_factory=lambda: HistoryBatch(stage=1))
+    waiting: list[Alarm] = field(default_factory=list)
 
 
 class People:
@@ -72,7 +74,7 @@ class People:
                 self._merge(person, profile, what, updated)
                 changed |= profile.n > 0
                 continue
-            output = fold(profile, what, self._rules)
+            output = fold(profile, what, self._rules, counts.fleet)
             if isinstance(output, Refused):
                 if position >= 0:
                     reject(self._run, output.reason, position, person, updated.history, counts)
@@ -81,11 +83,12 @@ class People:
             counts.folded += position >= 0
             feed = self._run.inputs[position >> FEED_SHIFT].feed if position >= 0 else _REGISTRATION
             if isinstance(output, Folded):
-                record_output(person, what, feed, output, self._rules, updated.history)
+                record_output(person, what, feed, output, self._rules, updated.history, profile.n)
                 if isinstance(what, RightsRequest):
                     updated.history.exports += exported(what.request, person, profile)
             elif isinstance(output, Erased):
                 record_erasure(person, what.event_time_ms, updated.hot, updated.history)
+        updated.waiting += waiting_of(profile)
         if not changed:
             return
         profile.last_write_ms = now_ms
@@ -103,8 +106,9 @@ class People:
         if profile.erased_ms and more.first_event_ms <= profile.erased_ms:
             updated.history.removals.append(Removal("erase", partial.identifier, time_ms=profile.erased_ms))
             return
-        updated.history.removals.append(Removal("move", partial.identifier, to=person))
         merge(profile, more, self._rules)
+        # its rows count as having come now, not when an alarm of the person was raised without them
+        updated.history.removals.append(Removal("move", partial.identifier, to=person, number=profile.n))
         denied = tuple(
             name
             for name in profile.groups
@@ -114,5 +118,6 @@ class People:
             for name in denied:
                 del profile.groups[name]
             record_forgotten(person, denied, profile.last_event_ms, updated.history)
+            forget_drift(profile, denied)
         if profile.memory is not None:
             forget(profile.memory, lambda purpose: allowed(profile.consents, purpose, self._rules))

@@ -1,0 +1,77 @@
+"""What drift means for a profile: alarms, and the rebuild they begin."""
+
+from __future__ import annotations
+
+from collections.abc import Container, Sequence
+
+from schemas.drift_memory import DriftMemory
+from schemas.fleet_memory import FleetMemory
+from schemas.outputs import Alarm, AlarmKind, Evidence
+from schemas.rules import Rules
+from schemas.state import Profile
+from udfs.profile import rebuild
+from udfs.profile.drift import observe
+from udfs.profile.share_drift import Noticed
+
+
+def notice(
+    profile: Profile,
+    user: str,
+    evidence: Sequence[Evidence],
+    event_time_ms: int,
+    rules: Rules,
+    fleet: FleetMemory | None,
+) -> tuple[Alarm, ...]:
+    """Show the detectors what an event is about to be evidence for; begin the rebuild that an alarm calls for.
+
+    Evidence without a positive value is not seen. Called before the event is folded, so a rebuild weighs what was there
+    and not what is coming.
+    """
+    watched = rules.watched
+    tags = [f"{name}:{tag}" for name, tag, value in evidence if name in watched and value > 0.0]
+    if not tags:
+        return ()
+    memory = profile.drift
+    if memory is None:
+        memory = profile.drift = DriftMemory()
+    noticed = observe(memory, tags, event_time_ms, rules, fleet)
+    return tuple(_raise(profile, memory, user, kind, what, rules) for kind, what in noticed) if noticed else ()
+
+
+def forget_drift(profile: Profile, groups: Container[str]) -> None:
+    """Forget what the detectors know of these groups, and let no rebuild bring them back; consent to them has gone."""
+    memory = profile.drift
+    if memory is None:
+        return
+    held = {tag.partition(":")[0] for counts in (memory.tags, *memory.open.values()) for tag in counts}
+    if any(group in groups for group in held):
+        profile.drift = None
+    elif groups:
+        memory.pending = None
+
+
+def _raise(profile: Profile, memory: DriftMemory, user: str, kind: AlarmKind, noticed: Noticed, rules: Rules) -> Alarm:
+    alarm = Alarm(
+        user,
+        kind,
+        noticed.at_ms,
+        noticed.since_ms,
+        profile.generation,
+        profile.n,
+        noticed.evidence,
+        noticed.distance_bits,
+        noticed.rose,
+        noticed.fell,
+    )
+    memory.reason, memory.changed_ms = reason_of(alarm), alarm.since_ms
+    if kind == "shares":
+        rebuild.begin(profile, alarm, rules)
+    return alarm
+
+
+def reason_of(alarm: Alarm) -> str:
+    """An alarm in a few words: ``games 4% -> 38%, news 30% -> 6%``; of a volume alarm ``80 -> 5 events a day``."""
+    changes = [*alarm.rose[:1], *alarm.fell[:1]]
+    if alarm.kind == "volume":
+        return ", ".join(f"{before:g} -> {since:g} events a day" for _, before, since in changes)
+    return ", ".join(f"{tag.partition(':')[2] or tag} {before:.0%} -> {since:.0%}" for tag, before, since in changes)

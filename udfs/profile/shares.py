@@ -1,0 +1,201 @@
+"""Observed against expected shares: one step of a detector over classes, and what it remembers.
+
+A bucket gives a vector of shares f over classes. A long memory A per context (workday or weekend, day or night) says
+what is expected, p; short memories O and X sum what was observed and what was expected, so what the hour and the
+weekday explain is in both and cancels. The bet q leans to where observation has exceeded expectation; the e-value is
+
+    E = sum over k of f_k * q_k / c_k,    c_k an upper envelope of the expectation of f_k without drift,
+
+so while the envelope holds its mean is at most sum q_k = 1, whatever the dependence inside the bucket.
+
+Formulas and their proof: docs/decisions/0011-drift.md. Prior art: betting on probability vectors, Ryu and Wornell,
+arXiv 2402.03683.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import log2, sqrt
+from struct import pack, unpack
+from typing import NamedTuple
+
+from schemas.drift_rules import DriftRules
+
+PRIOR_MASS = 8.0
+"""Buckets that the pooled baseline counts for in a context, and the population in the pooled baseline."""
+_BET_MASS = 1.0  # buckets of agreement that the ratio observed / expected begins with
+_MIXED_IN = 0.02  # of the population, so that no class is bet against entirely
+_USUAL_ENERGY = 10.0  # squares of deviations that the usual persistence counts for: some twenty buckets' worth
+_MIN_PERSISTENCE, _MAX_PERSISTENCE = 0.05, 0.8
+REBUILT_MASS = 8.0
+"""Buckets that what was observed counts for as the new baseline."""
+
+
+class Numbers:
+    """What is remembered, unpacked.
+
+    Attributes
+    ----------
+    baseline, mass
+        By context: sums of shares by class, and of how many buckets.
+    observed, expected, previous
+        Short memories, and the shares of the bucket before, by class.
+    lag, energy
+        Products of deviations of successive buckets, and squares of those of the former: their ratio says how much of
+        a deviation lasts into the next bucket (least squares, lag 1).
+
+    Kept as float32: `packed` rounds, so whoever steps on from the packed form or from this gets the same only if he
+    packs after every step.
+    """
+
+    __slots__ = ("baseline", "energy", "expected", "lag", "mass", "observed", "previous")
+
+    def __init__(self, packed: bytes, contexts: int, classes: int) -> None:
+        if not packed:
+            self.baseline = [[0.0] * classes for _ in range(contexts)]
+            self.observed, self.expected, self.previous = ([0.0] * classes for _ in range(3))
+            self.mass = [0.0] * contexts
+            self.lag = self.energy = 0.0
+            return
+        values = list(unpack(f"<{(contexts + 3) * classes + contexts + 2}f", packed))
+        rows = [values[i * classes : (i + 1) * classes] for i in range(contexts + 3)]
+        self.baseline = rows[:contexts]
+        self.observed, self.expected, self.previous = rows[contexts:]
+        *self.mass, self.lag, self.energy = values[(contexts + 3) * classes :]
+
+    def packed(self) -> bytes:
+        """As bytes, to be unpacked with the same numbers of contexts and classes."""
+        values = [v for row in (*self.baseline, self.observed, self.expected, self.previous) for v in row]
+        values += (*self.mass, self.lag, self.energy)
+        return pack(f"<{len(values)}f", *values)
+
+    def add_class(self, expected: float, index: int) -> None:
+        """A new class at `index`, of which nothing was seen; `expected` is the share it should have had."""
+        for row in (*self.baseline, self.observed, self.previous):
+            row.insert(index, 0.0)
+        self.expected.insert(index, expected * sum(self.expected))
+
+    def merge_class(self, index: int, into: int) -> None:
+        """Count the class at `index` as one with `into`, and let it begin anew."""
+        for row in (*self.baseline, self.observed, self.expected, self.previous):
+            row[into] += row[index]
+            row[index] = 0.0
+
+    def begin_anew(self, baseline_mass: float, kept: float) -> None:
+        """Forget what was compared, and make what was observed the baseline, beside a part of the old one.
+
+        Parameters
+        ----------
+        baseline_mass
+            Buckets that what was observed counts for; 0: it is not taken over.
+        kept
+            Factor of the old baseline.
+        """
+        total = sum(self.observed)
+        contexts = len(self.mass)
+        share = baseline_mass / (contexts * total) if total > 0.0 else 0.0
+        for row in self.baseline:
+            row[:] = [kept * a + share * o for a, o in zip(row, self.observed, strict=True)]
+        self.mass = [kept * n + share * total for n in self.mass]
+        self.observed = [0.0] * len(self.observed)
+        self.expected = [0.0] * len(self.expected)
+
+
+class Step(NamedTuple):
+    """One bucket compared: its e-value, the shares that were expected of it, and how its deviation goes on from the
+    one before: their product, and the square of that one.
+    """
+
+    e_value: float
+    expected: list[float]
+    lag: float
+    energy: float
+
+
+def compare(
+    numbers: Numbers, context: int, shares: Sequence[float], population: Sequence[float], rules: DriftRules
+) -> Step:
+    """E-value of a bucket; changes nothing.
+
+    Parameters
+    ----------
+    context
+        Index of the bucket's context.
+    shares
+        Of each class in the bucket; they add up to 1.
+    population
+        What shares people have who are not known yet; add up to 1.
+    """
+    mass = numbers.mass[context] + PRIOR_MASS
+    pooled_mass = sum(numbers.mass) + PRIOR_MASS
+    persistence = _persistence(numbers, rules) if any(numbers.previous) else 0.0
+    fresh = 1.0 - persistence
+    error = rules.envelope_error / sqrt(mass)
+    relative, mixed = 1.0 + rules.envelope_relative, rules.envelope_population
+    expected: list[float] = []
+    bets: list[float] = []
+    total = 0.0
+    pooled = [sum(column) for column in zip(*numbers.baseline, strict=True)]
+    for a, all_a, u, o, x in zip(
+        numbers.baseline[context], pooled, population, numbers.observed, numbers.expected, strict=True
+    ):
+        p = (a + PRIOR_MASS * (all_a + PRIOR_MASS * u) / pooled_mass) / mass
+        bet = p * (o + _BET_MASS * p) / (x + _BET_MASS * p)
+        expected.append(p)
+        bets.append(bet)
+        total += bet
+    e_value = lag = energy = 0.0
+    scale = (1.0 - _MIXED_IN) / total
+    for f, p, bet, u, g in zip(shares, expected, bets, population, numbers.previous, strict=True):
+        deviation = g - p
+        lag += (f - p) * deviation
+        energy += deviation * deviation
+        if f:
+            q = fresh * (bet * scale + _MIXED_IN * u) + persistence * g
+            ceiling = relative * (fresh * p + persistence * g) + error * sqrt(p * (1.0 - p)) + mixed * u
+            e_value += f * q / ceiling
+    return Step(e_value, expected, lag, energy) if persistence else Step(e_value, expected, 0.0, 0.0)
+
+
+def _persistence(numbers: Numbers, rules: DriftRules) -> float:
+    """Share of a bucket that resembles the one before: as this person's buckets say, beside what is usual."""
+    found = (_USUAL_ENERGY * rules.persistence + numbers.lag) / (_USUAL_ENERGY + numbers.energy)
+    return min(max(found, _MIN_PERSISTENCE), _MAX_PERSISTENCE)
+
+
+def learn(numbers: Numbers, context: int, shares: Sequence[float], step: Step, rules: DriftRules) -> None:
+    """Remember a bucket after it was compared."""
+    short = 2.0 ** (-1.0 / rules.short_half_life_buckets)
+    long = 2.0 ** (-1.0 / rules.long_half_life_buckets)
+    numbers.observed = [short * o + f for o, f in zip(numbers.observed, shares, strict=True)]
+    numbers.expected = [short * x + p for x, p in zip(numbers.expected, step.expected, strict=True)]
+    for number, row in enumerate(numbers.baseline):
+        numbers.baseline[number] = [long * a for a in row]
+    numbers.baseline[context] = [a + f for a, f in zip(numbers.baseline[context], shares, strict=True)]
+    numbers.mass = [long * n for n in numbers.mass]
+    numbers.mass[context] += 1.0
+    numbers.previous = list(shares)
+    numbers.lag = long * numbers.lag + step.lag
+    numbers.energy = long * numbers.energy + step.energy
+
+
+def observed_and_expected(numbers: Numbers) -> tuple[list[float], list[float]]:
+    """The short memories as shares, each adding up to 1; zeros while there is nothing."""
+    return _normalised(numbers.observed), _normalised(numbers.expected)
+
+
+def distance_bits(one: Sequence[float], other: Sequence[float]) -> float:
+    """Jensen-Shannon divergence in bits, 0 to 1 (Lin, 1991)."""
+    distance = 0.0
+    for p, q in zip(one, other, strict=True):
+        middle = (p + q) / 2.0
+        if p > 0.0:
+            distance += p * log2(p / middle)
+        if q > 0.0:
+            distance += q * log2(q / middle)
+    return max(distance / 2.0, 0.0)
+
+
+def _normalised(values: Sequence[float]) -> list[float]:
+    total = sum(values)
+    return [v / total for v in values] if total > 0.0 else [0.0] * len(values)
