@@ -1,8 +1,11 @@
-"""An alarm in one sentence."""
+"""An alarm in one sentence, or for programs."""
 
 from __future__ import annotations
 
 from datetime import date
+from typing import Any
+
+import msgspec
 
 from livetags.behaviour import local_day
 from schemas.outputs import Alarm, ShareChange
@@ -41,6 +44,14 @@ def became_of(alarm: Alarm) -> str:
 def dated(day: date) -> str:
     """``9 May 2026``"""
     return f"{day.day} {day:%B %Y}"
+
+
+def alarm_json(alarm: Alarm) -> dict[str, Any]:
+    """An alarm for programs, every part by its name."""
+    named = msgspec.structs.asdict(alarm)
+    for way in ("rose", "fell"):
+        named[way] = [{"tag": tag, "before": before, "since": since} for tag, before, since in named[way]]
+    return named
 
 
 def _share(change: ShareChange) -> str:

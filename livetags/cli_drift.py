@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 from uuid import uuid4
 
 import msgspec
@@ -12,7 +12,7 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from livetags.alarm_sentence import changes, dated, sentence
+from livetags.alarm_sentence import alarm_json, changes, dated, sentence
 from livetags.asked_rebuild import append_to, newest_event_ms, publish_to, rebuild_record
 from livetags.behaviour import behaviour, local_day
 from livetags.console import AsJson, SetOption, SettingsFile, app, err, load_settings, out, time_ms
@@ -21,7 +21,6 @@ from livetags.drift_picture import draw
 from livetags.embedded import stores
 from livetags.runner import migrated_clickhouse
 from livetags.whose import whose_is
-from schemas.outputs import Alarm
 from schemas.settings import Settings
 from serving.daily_shares import daily_shares
 from serving.drift_alarms import alarm_counts, alarms_of, newest_alarms
@@ -131,7 +130,7 @@ def _drift_of(chosen: Settings, user: str, picture: Path | None, as_json: bool) 
             by_day.setdefault(each.day.isoformat(), {})[each.tag] = each.events
         print(
             msgspec.json.encode(
-                {"user": whose, "alarms": [_alarm_json(alarm) for alarm in alarms], "events_by_day": by_day}
+                {"user": whose, "alarms": [alarm_json(alarm) for alarm in alarms], "events_by_day": by_day}
             ).decode()
         )
         return
@@ -154,7 +153,7 @@ def _newest(chosen: Settings, last: int, kind: str, as_json: bool) -> None:
     newest = newest_alarms(client, database, last, kind)
     shifts = fleet_shifts(client, database)
     if as_json:
-        report = {"counts": counts, "newest": [_alarm_json(alarm) for alarm in newest], "fleet_shifts": shifts}
+        report = {"counts": counts, "newest": [alarm_json(alarm) for alarm in newest], "fleet_shifts": shifts}
         print(msgspec.json.encode(report).decode())
         return
     offset_ms = _offset_ms(chosen)
@@ -177,10 +176,3 @@ def _newest(chosen: Settings, last: int, kind: str, as_json: bool) -> None:
 
 def _offset_ms(chosen: Settings) -> int:
     return round(chosen.utc_offset_hours * 3_600_000)
-
-
-def _alarm_json(alarm: Alarm) -> dict[str, Any]:
-    named = msgspec.structs.asdict(alarm)
-    for way in ("rose", "fell"):
-        named[way] = [{"tag": tag, "before": before, "since": since} for tag, before, since in named[way]]
-    return named

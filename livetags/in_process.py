@@ -13,7 +13,7 @@ from itertools import islice
 from livetags.inputs import Input
 from schemas import state
 from schemas.dictionaries import Dictionaries
-from schemas.outputs import DeadLetter, HistoryBatch, HotBatch, ShardCounts
+from schemas.outputs import Alarm, DeadLetter, HistoryBatch, HotBatch, ShardCounts
 from schemas.position import pack_position
 from schemas.pseudonyms import Pseudonyms
 from schemas.run import Run
@@ -54,6 +54,8 @@ class Replayed:
         Every one, those of erased persons included.
     duplicates
         Positions of the repeats.
+    alarms
+        Changes of behaviour that were noticed. Rebuilds stay provisional: there is no history to re-read.
     seconds
         How long it took.
     """
@@ -64,6 +66,7 @@ class Replayed:
     profiles: ShardCounts = field(default_factory=lambda: ShardCounts(1))
     dead_letters: list[DeadLetter] = field(default_factory=list)
     duplicates: list[int] = field(default_factory=list)
+    alarms: list[Alarm] = field(default_factory=list)
     seconds: float = 0.0
 
     def profile(self, user: str) -> state.Profile | None:
@@ -105,6 +108,7 @@ class InProcess:
             self._on_batch(passed.hot, passed.history)
         updated = self._people.update(list(passed.forwarded.values()), self._persons, result.profiles, now_ms)
         result.dead_letters += updated.history.dead_letters
+        result.alarms += [*passed.history.alarms, *updated.history.alarms]
         updated.history.counts = result.profiles
         if self._on_batch is not None:
             self._on_batch(updated.hot, updated.history)
