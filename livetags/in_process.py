@@ -6,14 +6,14 @@ One shard, windows of records as in a replay, so every profile is the one the jo
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 
 from livetags.inputs import Input
 from schemas import state
 from schemas.dictionaries import Dictionaries
-from schemas.outputs import Alarm, DeadLetter, HistoryBatch, HotBatch, ShardCounts
+from schemas.outputs import Alarm, DeadLetter, FleetAlarm, HistoryBatch, HotBatch, Rebuilt, ShardCounts
 from schemas.position import pack_position
 from schemas.pseudonyms import Pseudonyms
 from schemas.run import Run
@@ -22,6 +22,7 @@ from sources.replay import in_step
 from udfs.privacy.pseudonym import KeyedPseudonyms
 from udfs.stages.door import Door, Record
 from udfs.stages.people import People
+from udfs.stages.rebuilds import apply_rebuilds, tell_shifts
 from udfs.stages.user_states import UserStates
 from udfs.tags import GROUPS
 
@@ -54,8 +55,8 @@ class Replayed:
         Every one, those of erased persons included.
     duplicates
         Positions of the repeats.
-    alarms
-        Changes of behaviour that were noticed. Rebuilds stay provisional: there is no history to re-read.
+    alarms, fleet_alarms
+        Every change of behaviour noticed, of a person and of everybody.
     seconds
         How long it took.
     """
@@ -67,6 +68,7 @@ class Replayed:
     dead_letters: list[DeadLetter] = field(default_factory=list)
     duplicates: list[int] = field(default_factory=list)
     alarms: list[Alarm] = field(default_factory=list)
+    fleet_alarms: list[FleetAlarm] = field(default_factory=list)
     seconds: float = 0.0
 
     def profile(self, user: str) -> state.Profile | None:
@@ -76,7 +78,7 @@ class Replayed:
 
 
 class InProcess:
-    """The two stages over batches of records."""
+    """The two stages over batches of records; `waiting` are the rebuilds of the newest batch's users."""
 
     def __init__(
         self,
@@ -96,6 +98,7 @@ class InProcess:
         self.result = Replayed()
         self._identifiers = UserStates(self.result.identifiers, 0, run.erased)
         self._persons = UserStates(self.result.people, 0, run.erased)
+        self.waiting: dict[str, Alarm] = {}
 
     def batch(self, records: list[Record], now_ms: int) -> None:
         """Pass one window of records."""
@@ -103,15 +106,26 @@ class InProcess:
         passed = self._door.pass_batch(records, self._identifiers, result.door, now_ms)
         result.dead_letters += passed.history.dead_letters
         result.duplicates += passed.duplicates
-        passed.history.counts = result.door
-        if self._on_batch is not None:
-            self._on_batch(passed.hot, passed.history)
+        self._tell(passed.hot, passed.history, result.door)
         updated = self._people.update(list(passed.forwarded.values()), self._persons, result.profiles, now_ms)
         result.dead_letters += updated.history.dead_letters
-        result.alarms += [*passed.history.alarms, *updated.history.alarms]
-        updated.history.counts = result.profiles
+        self._tell(updated.hot, updated.history, result.profiles)
+        self.waiting = {alarm.user: alarm for alarm in (*passed.waiting, *updated.waiting)}
+
+    def answer(self, answers: Sequence[Rebuilt], now_ms: int) -> None:
+        """Apply what the history says for rebuilds that wait."""
+        for states, counts in ((self._identifiers, self.result.door), (self._persons, self.result.profiles)):
+            history = HistoryBatch()
+            hot = apply_rebuilds(answers, states, counts, self.rules, now_ms, history)
+            self._tell(hot, history, counts)
+
+    def _tell(self, hot: HotBatch, history: HistoryBatch, counts: ShardCounts) -> None:
+        tell_shifts(counts, history)
+        self.result.alarms += history.alarms
+        self.result.fleet_alarms += history.fleet_alarms
+        history.counts = counts
         if self._on_batch is not None:
-            self._on_batch(updated.hot, updated.history)
+            self._on_batch(hot, history)
 
 
 def replay(

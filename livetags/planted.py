@@ -88,21 +88,21 @@ class Matched(Struct):
 def match(people: Iterable[Subscriber], alarms: Iterable[Alarm], pseudonyms: Pseudonyms) -> Matched:
     """Lay the alarms of changed shares beside the truth.
 
-    Who has not consented to profiling has no tags of content, so nothing can be noticed, and is left out.
+    Of several words on one alarm the last counts. Who has not consented to profiling has no tags of content, so nothing can be noticed, and is left out.
     """
     asked = [person for person in people if person.consents.get("profiling", True) and person.interests]
     if not asked:
         return Matched()
     begin_ms = min(span.from_ms for person in asked for span in person.interests)
     end_ms = max(span.to_ms for person in asked for span in person.interests)
-    raised: dict[str, list[Alarm]] = {}
+    raised: dict[str, dict[int, Alarm]] = {}
     for alarm in alarms:
         if alarm.kind == "shares":
-            raised.setdefault(alarm.user, []).append(alarm)
+            raised.setdefault(alarm.user, {})[alarm.at_ms] = alarm
     matched = Matched()
     for person in asked:
         user = pseudonyms.person(person.person_ref)
-        own = sorted(raised.get(user, []), key=lambda alarm: alarm.at_ms)
+        own = [alarm for _, alarm in sorted(raised.get(user, {}).items())]
         changes = _planted(person, user, begin_ms, end_ms)
         matched.planted += changes
         if not changes:

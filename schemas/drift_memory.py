@@ -49,7 +49,7 @@ class DriftMemory(Struct, array_like=True):
     buckets
         Closed ones since the beginning or the last rebuild.
     evidence
-        Packed float32: of each component of the mixture the e-detector R, and the mean bucket of change it stands for.
+        Packed float32, see `udfs.profile.e_detector`: evidence R of each component, and the estimated bucket of change.
     days, day
         Distinct local days with evidence for a change, and the newest of them.
     suspect

@@ -16,6 +16,7 @@ from __future__ import annotations
 AS_OF_MS = "_as_of_ms"
 VERSION = "_version"
 ERASED_MS = "_erased_ms"
+DRIFT = "_drift"
 OTHER_PREFIX = "_other:"
 
 

@@ -1,8 +1,8 @@
 """The per-user state: one encoded, versioned blob.
 
 Layout of a blob: one byte of schema version, then the MessagePack encoding of the `Profile` of that version, fields
-in the order declared (array-like, so no field names are stored), from version 2 on compressed with zstd and a
-dictionary, ``schemas/state_v2.zdict`` for versions 2 and 3: names of groups and tags are most of a profile, and all
+in the order declared (array-like, so no field names are stored), from version 2 on compressed with zstd and the
+dictionary of that version, ``schemas/state_v<version>.zdict``: names of groups and tags are most of a profile, and all
 have them in common (docs/decisions/0008-state-size.md). Never pickled: decoding runs no code.
 
 A change of shape gets a new version number, an `_upgrade_<n>` from the version before, and leaves its fixture in
@@ -115,8 +115,12 @@ _LEVEL = -3
 _FIELDS_1 = 9
 _FIELDS_2 = 14
 _MAX_BYTES = 1 << 26  # decompressed; a damaged header can claim anything
-_dictionary = zstandard.ZstdCompressionDict((resources.files("schemas") / "state_v2.zdict").read_bytes())
-_dictionary.precompute_compress(level=_LEVEL)
+_COMPRESSED_SINCE = 2
+_dictionaries = {
+    version: zstandard.ZstdCompressionDict((resources.files("schemas") / f"state_v{version}.zdict").read_bytes())
+    for version in range(_COMPRESSED_SINCE, SCHEMA_VERSION + 1)
+}
+_dictionaries[SCHEMA_VERSION].precompute_compress(level=_LEVEL)
 
 
 class _Contexts(local):
@@ -126,9 +130,12 @@ class _Contexts(local):
 
     def __init__(self) -> None:
         self.compress = zstandard.ZstdCompressor(
-            dict_data=_dictionary, level=_LEVEL, write_dict_id=False, write_checksum=True
+            dict_data=_dictionaries[SCHEMA_VERSION], level=_LEVEL, write_dict_id=False, write_checksum=True
         ).compress
-        self.decompress = zstandard.ZstdDecompressor(dict_data=_dictionary).decompress
+        self.decompress = {
+            version: zstandard.ZstdDecompressor(dict_data=dictionary).decompress
+            for version, dictionary in _dictionaries.items()
+        }
 
 
 _contexts = _Contexts()
@@ -159,7 +166,6 @@ def _upgrade_2(fields: list[Any]) -> list[Any]:
 
 # Version n -> function from the decoded fields of version n to those of n + 1.
 _UPGRADES: dict[int, Callable[[list[Any]], list[Any]]] = {1: _upgrade_1, 2: _upgrade_2}
-_COMPRESSED_SINCE = 2
 
 
 ID_BYTES = 5
@@ -210,7 +216,7 @@ def decode(blob: bytes) -> Profile:
     version = blob[0]
     try:
         if version == SCHEMA_VERSION:
-            encoded = _decompress(memoryview(blob)[1:])
+            encoded = _decompress(memoryview(blob)[1:], version)
             # Fields left out would be filled with defaults, silently: the array's length is part of the version.
             if encoded[:1] != _FIELDS_HEADER:
                 raise msgspec.DecodeError
@@ -219,7 +225,7 @@ def decode(blob: bytes) -> Profile:
             msg = f"state of schema version {version}, this build reads versions up to {SCHEMA_VERSION}: run the newer"
             raise StateError(msg)
         body = memoryview(blob)[1:]
-        fields = msgspec.msgpack.decode(_decompress(body) if version >= _COMPRESSED_SINCE else body)
+        fields = msgspec.msgpack.decode(_decompress(body, version) if version >= _COMPRESSED_SINCE else body)
         while version < SCHEMA_VERSION:
             fields = _UPGRADES[version](fields)
             version += 1
@@ -230,10 +236,10 @@ def decode(blob: bytes) -> Profile:
         raise StateError(msg) from None
 
 
-def _decompress(compressed: memoryview) -> bytes:
+def _decompress(compressed: memoryview, version: int) -> bytes:
     if zstandard.frame_content_size(compressed) > _MAX_BYTES:
         raise zstandard.ZstdError
-    return _contexts.decompress(compressed, allow_extra_data=False)
+    return _contexts.decompress[version](compressed, allow_extra_data=False)
 
 
 def _checked(profile: Profile) -> Profile:

@@ -16,7 +16,7 @@ import redis
 from msgspec import Struct
 from msgspec.structs import replace
 
-from schemas.redis_keys import AS_OF_MS, ERASED_MS, OTHER_PREFIX, VERSION, evidence_key, groups_key, profile_key
+from schemas.redis_keys import AS_OF_MS, DRIFT, ERASED_MS, OTHER_PREFIX, VERSION, evidence_key, groups_key, profile_key
 from serving.tag_view import TagView
 
 # A transaction holds the server: at some hundred fields a user this is a few milliseconds.
@@ -39,7 +39,7 @@ class HotView(Struct, frozen=True):
     user
         Subscriber's id.
     generation, n
-        Version of the profile: rebuilds so far, distinct events folded in.
+        Version of the profile: rebuilds and erasures so far, distinct events folded in.
     as_of_ms
         Instant of the weights: the user's newest event when just read.
     tags
@@ -48,6 +48,8 @@ class HotView(Struct, frozen=True):
         Group -> weight of the tags beyond the cap; only groups that have any.
     half_lives_ms
         Group -> half-life.
+    reason
+        The newest change of behaviour in a few words; empty if none was noticed.
     """
 
     user: str
@@ -57,6 +59,7 @@ class HotView(Struct, frozen=True):
     tags: tuple[TagView, ...]
     other: dict[str, float]
     half_lives_ms: dict[str, int]
+    reason: str = ""
 
     @property
     def version(self) -> tuple[int, int]:
@@ -81,7 +84,7 @@ class HotView(Struct, frozen=True):
         except OverflowError:
             msg = f"now_ms is {now_ms}, {-elapsed_ms} ms before the profile's newest event: expected the time now in ms"
             raise ValueError(msg) from None
-        return HotView(self.user, self.generation, self.n, now_ms, _heaviest_first(tags), other, self.half_lives_ms)
+        return replace(self, as_of_ms=now_ms, tags=_heaviest_first(tags), other=other)
 
 
 class HotTags:
@@ -144,6 +147,7 @@ def _view(user: str, fields: dict[str, str], evidence: bytes | str | None, half_
         generation, n = fields.pop(VERSION).split("-")
         as_of_ms = int(fields.pop(AS_OF_MS))
         fields.pop(ERASED_MS, None)
+        reason = fields.pop(DRIFT, "")
         numbers = {name: float(text) for name, text in fields.items()}
         other = {name.removeprefix(OTHER_PREFIX): numbers.pop(name) for name in fields if name.startswith(OTHER_PREFIX)}
         tags = [
@@ -160,7 +164,7 @@ def _view(user: str, fields: dict[str, str], evidence: bytes | str | None, half_
         if numbers:
             msg = f"{len(numbers)} fields belong to no tag of the evidence"
             raise ValueError(msg)
-        return HotView(user, int(generation), int(n), as_of_ms, _heaviest_first(tags), other, half_lives_ms)
+        return HotView(user, int(generation), int(n), as_of_ms, _heaviest_first(tags), other, half_lives_ms, reason)
     except (KeyError, ValueError, msgspec.DecodeError) as error:
         # The error's text can quote a tag or a weight, which are the user's
         msg = (

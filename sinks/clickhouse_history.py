@@ -1,9 +1,10 @@
 """History sink: one columnar insert per table and batch.
 
 Guarantee: effectively once. Every row has a deterministic key (evidence: user, tag, event time, event id; dead letter:
-feed, log, partition, offset; link: identifier, time, person; export: request, user, part; totals: run, shard) in a
-ReplacingMergeTree, so a repeated batch, cut differently or not, is absorbed; read with FINAL. Totals are written last:
-once they are visible, so are the rows they count. Removals are repeatable too, within limits (`clickhouse_removal`).
+feed, log, partition, offset; link: identifier, time, person; export: request, user, part; alarm: user, kind, time;
+totals: run, shard) in a ReplacingMergeTree, so a repeated batch, cut differently or not, is absorbed; read with FINAL.
+Evidence is written before alarms: who sees an alarm sees all that was folded before it. Totals are written last: once
+they are visible, so are the rows they count. Removals are repeatable too, within limits (`clickhouse_removal`).
 """
 
 from __future__ import annotations
@@ -13,9 +14,21 @@ from typing import Any
 
 import numpy as np
 from clickhouse_connect.driver.exceptions import DatabaseError
+from msgspec.structs import replace
 
 from schemas.events import identity_of
-from schemas.outputs import DeadLetter, Export, FoldedEvent, HistoryBatch, LinkedIdentifier, Removal, ShardCounts
+from schemas.outputs import (
+    Alarm,
+    DeadLetter,
+    Export,
+    FleetAlarm,
+    FoldedEvent,
+    HistoryBatch,
+    LinkedIdentifier,
+    Removal,
+    ShardCounts,
+    ShareChange,
+)
 from schemas.reasons import Reason
 from sinks.clickhouse_client import connect
 from sinks.clickhouse_errors import DATA_ERRORS, until_it_passes
@@ -29,6 +42,7 @@ _EVIDENCE = {
     "event_id": "UInt64",
     "value": "Float64",
     "feed": "LowCardinality(String)",
+    "number": "UInt64",
 }
 _DEAD_LETTERS = {
     "feed": "LowCardinality(String)",
@@ -40,6 +54,29 @@ _DEAD_LETTERS = {
 }
 _LINKS = {"identifier": "String", "person": "String", "valid_from": "DateTime64(3, 'UTC')"}
 _EXPORTS = {"request": "String", "user": "String", "part": "LowCardinality(String)", "document": "String"}
+_CHANGES = "Array(Tuple(tag String, before Float64, since Float64))"
+_ALARMS = {
+    "user": "String",
+    "kind": "LowCardinality(String)",
+    "alarm_at": "DateTime64(3, 'UTC')",
+    "since": "DateTime64(3, 'UTC')",
+    "generation": "UInt64",
+    "number": "UInt64",
+    "evidence": "Float64",
+    "distance_bits": "Float64",
+    "rose": _CHANGES,
+    "fell": _CHANGES,
+    "status": "LowCardinality(String)",
+    "factor": "Float64",
+}
+_FLEET_ALARMS = {
+    "run_id": "String",
+    "shard": "UInt32",
+    "alarm_at": "DateTime64(3, 'UTC')",
+    "suspects": "UInt32",
+    "buckets": "UInt32",
+    "usual_share": "Float64",
+}
 _COUNTS = {
     "run_id": "String",
     "shard": "UInt32",
@@ -56,14 +93,14 @@ Columns = Sequence[Any]  # columns, each a list or a numpy array
 
 
 class ClickHouseHistorySink:
-    """Writes evidence, dead letters and totals.
+    """Writes evidence, alarms, dead letters and totals.
 
     Parameters
     ----------
     url, database
         Server and database; the tables must exist (`clickhouse_schema.migrate`).
     run_id
-        Run the totals belong to.
+        Run the totals and the alarms of everybody belong to.
     timeout_s, give_up_s
         Limit of connecting, and of retrying a batch before the job fails.
 
@@ -83,8 +120,8 @@ class ClickHouseHistorySink:
         """Write everything the batches hold; returns when the server acknowledged it.
 
         Batches are in order, those of the doors before those of the people, and a batch's removals come before its own
-        rows. Rows not yet written are removed or
-        moved in memory, so usually the table is changed once, before all rows are inserted.
+        rows. Rows not yet written are removed or moved in memory, so usually the table is changed once, before all rows
+        are inserted.
         """
         removals, held = Removals(), _Rows()
         for batch in sorted(batches, key=lambda each: each.stage):
@@ -125,6 +162,8 @@ class ClickHouseHistorySink:
         dead = held.dead_letters() + self._write_evidence(held.events())
         delete_erased(self._client, self._database, removals.targets, self._give_up_s)
         letters = [(d.feed, d.log, d.partition, d.offset, d.reason, d.user) for d in dead]
+        self._insert_rows("drift_alarms", _ALARMS, held.alarms())
+        self._insert_rows("fleet_alarms", _FLEET_ALARMS, [(self._run_id, *alarm) for alarm in held.fleet_alarms])
         self._insert_rows("dead_letters", _DEAD_LETTERS, letters)
         self._insert_rows("identity_links", _LINKS, held.links)
         self._insert_rows("exports", _EXPORTS, held.exports())
@@ -132,13 +171,13 @@ class ClickHouseHistorySink:
     def _write_evidence(self, events: list[FoldedEvent]) -> list[DeadLetter]:
         """Insert; returns a dead letter for every row that the server refuses."""
         rows = [
-            (user, f"{group}:{tag}", event_time_ms, event_id, value, feed)
-            for feed, user, event_time_ms, event_id, evidence in events
+            (user, f"{group}:{tag}", event_time_ms, event_id, value, feed, number)
+            for feed, user, event_time_ms, event_id, evidence, number in events
             for group, tag, value in evidence
         ]
         if not rows:
             return []
-        users, tags, times_ms, ids, values, feeds = zip(*rows, strict=True)
+        users, tags, times_ms, ids, values, feeds, numbers = zip(*rows, strict=True)
         columns: Columns = [
             users,
             tags,
@@ -146,6 +185,7 @@ class ClickHouseHistorySink:
             np.array(ids, dtype=np.uint64),
             np.array(values, dtype=np.float64),
             feeds,
+            np.array(numbers, dtype=np.uint64),
         ]
         return self._insert_or_isolate(columns)
 
@@ -158,10 +198,10 @@ class ClickHouseHistorySink:
                 raise
             rows = len(columns[0])
             if rows == 1:
-                user, tag, time_ms, event_id, _, feed = (column[0] for column in columns)
+                user, tag, time_ms, event_id, _, feed, _ = (column[0] for column in columns)
                 # names the row without saying whose it is
-                number = identity_of(f"{user}/{tag}/{time_ms}/{event_id}")
-                return [DeadLetter(feed, "tag_evidence", 0, number, Reason.HISTORY_REFUSED, user)]
+                offset = identity_of(f"{user}/{tag}/{time_ms}/{event_id}")
+                return [DeadLetter(feed, "tag_evidence", 0, offset, Reason.HISTORY_REFUSED, user)]
             half = rows // 2
             return self._insert_or_isolate([c[:half] for c in columns]) + self._insert_or_isolate(
                 [c[half:] for c in columns]
@@ -194,7 +234,9 @@ class _Rows:
         self._events: dict[str, list[FoldedEvent]] = {}
         self._dead: dict[str, list[DeadLetter]] = {}
         self._exports: list[tuple[Export, bool]] = []
+        self._alarms: dict[str, dict[tuple[str, int], Alarm]] = {}  # user -> kind and time -> its newest state
         self.links: list[LinkedIdentifier] = []
+        self.fleet_alarms: list[FleetAlarm] = []
 
     def add(self, batch: HistoryBatch) -> None:
         for event in batch.events:
@@ -202,21 +244,30 @@ class _Rows:
         for letter in batch.dead_letters:
             self._dead.setdefault(letter.user, []).append(letter)
         self._exports += [(export, False) for export in batch.exports]
+        for alarm in batch.alarms:
+            self._alarms.setdefault(alarm.user, {})[alarm.kind, alarm.at_ms] = alarm
         self.links += batch.links
+        self.fleet_alarms += batch.fleet_alarms
 
     def remove(self, removal: Removal) -> None:
         """Do to the rows what the removal says."""
         if removal.kind == "forget":
             events = self._events.get(removal.user, [])
-            for index, (feed, user, event_time_ms, event_id, evidence) in enumerate(events):
+            for index, (feed, user, event_time_ms, event_id, evidence, number) in enumerate(events):
                 kept = [piece for piece in evidence if piece[0] not in removal.groups]
-                events[index] = (feed, user, event_time_ms, event_id, kept)
+                events[index] = (feed, user, event_time_ms, event_id, kept, number)
+            alarms = self._alarms.get(removal.user, {})
+            for key, alarm in alarms.items():
+                alarms[key] = replace(
+                    alarm, rose=_without(alarm.rose, removal.groups), fell=_without(alarm.fell, removal.groups)
+                )
             return
         if removal.kind == "move" and removal.user == removal.to:
             return
         events = self._events.pop(removal.user, [])
         if removal.kind == "erase":
             self._dead.pop(removal.user, None)
+            self._alarms.pop(removal.user, None)
             self._exports = [(export, moved) for export, moved in self._exports if export.user != removal.user]
         else:
             self._exports = [
@@ -224,8 +275,8 @@ class _Rows:
                 for export, moved in self._exports
             ]
             self._events.setdefault(removal.to, []).extend(
-                (feed, removal.to, event_time_ms, event_id, evidence)
-                for feed, _, event_time_ms, event_id, evidence in events
+                (feed, removal.to, event_time_ms, event_id, evidence, removal.number or number)
+                for feed, _, event_time_ms, event_id, evidence, number in events
             )
 
     def drop_moved_to(self, users: Container[str]) -> None:
@@ -238,5 +289,29 @@ class _Rows:
     def dead_letters(self) -> list[DeadLetter]:
         return [letter for letters in self._dead.values() for letter in letters]
 
+    def alarms(self) -> list[tuple[Any, ...]]:
+        return [
+            (
+                a.user,
+                a.kind,
+                a.at_ms,
+                a.since_ms,
+                a.generation,
+                a.seq,
+                a.evidence,
+                a.distance_bits,
+                a.rose,
+                a.fell,
+                a.status,
+                a.factor,
+            )
+            for alarms in self._alarms.values()
+            for a in alarms.values()
+        ]
+
     def exports(self) -> list[Export]:
         return [export for export, _ in self._exports]
+
+
+def _without(changes: list[ShareChange], groups: tuple[str, ...]) -> list[ShareChange]:
+    return [change for change in changes if change[0].partition(":")[0] not in groups]

@@ -1,5 +1,10 @@
 """Removing and moving persons' rows in ClickHouse: per table at most one INSERT SELECT and one DELETE.
 
+Of a person who withdrew consent to tag groups, the evidence of those groups goes, and alarms no longer name their tags.
+The alarms stay: what they say of other groups holds, and without their factor the history would weigh those groups'
+evidence otherwise than the profile does. An alarm belongs to a detector of a person, so none moves with the rows of an
+identifier.
+
 Guarantee: replaying batches from any of them to the last ends at the same rows, if within what is replayed nobody who
 moved away is written to again, and nobody to whom another's rows were moved had been erased or forgotten before. Where
 that does not hold a replay removes or moves too much, never too little: a store can't tell a row that was there at the
@@ -29,11 +34,23 @@ from sinks.removals import Removals
 INSERT_SETTINGS = {"async_insert": 0, "max_partitions_per_insert_block": 0, "insert_deduplicate": 0}
 
 _COLUMNS = {
-    "tag_evidence": "tag, event_time, event_id, value, feed, ingested_at",
+    "tag_evidence": "tag, event_time, event_id, value, feed, ingested_at, number",
     "exports": "request, part, document, written_at",
 }
 
-_FORGOTTEN = "(user, tag_group) IN arrayZip({users:Array(String)}, {groups:Array(String)})"
+# A moved row's columns as selected: its number is that of the merged profile, where the removal says one
+_SELECTED = {
+    **_COLUMNS,
+    "tag_evidence": "tag, event_time, event_id, value, feed, ingested_at, "
+    "transform(user, {numbered:Array(String)}, {numbers:Array(UInt64)}, number)",
+}
+
+_PAIRS = "arrayZip({users:Array(String)}, {groups:Array(String)})"
+_NAMES_FORGOTTEN = f"has({_PAIRS}, (user, splitByChar(':', named.1)[1]))"
+_FORGOTTEN = {
+    "tag_evidence": f"(user, tag_group) IN {_PAIRS}",
+    "drift_alarms": f"arrayExists(named -> {_NAMES_FORGOTTEN}, arrayConcat(rose, fell))",
+}
 
 _ERASED = (
     "user IN {users:Array(String)} AND toUnixTimestamp64Milli(event_time) <= "
@@ -43,8 +60,17 @@ _ERASED = (
 _HAS = "SELECT 1 FROM {{database:Identifier}}.{table} WHERE {condition} LIMIT 1"
 _MOVE = (
     "INSERT INTO {{database:Identifier}}.{table} (user, {columns}) "
-    "SELECT transform(user, {{users_from:Array(String)}}, {{users_to:Array(String)}}), {columns} "
+    "SELECT transform(user, {{users_from:Array(String)}}, {{users_to:Array(String)}}), {selected} "
     "FROM {{database:Identifier}}.{table} WHERE user IN {{users_from:Array(String)}}{kept}"
+)
+_ALARM_COLUMNS = (
+    "user, kind, alarm_at, since, generation, number, evidence, distance_bits, status, factor, written_at, rose, fell"
+)
+_WITHOUT_NAMES = (
+    f"INSERT INTO {{database:Identifier}}.drift_alarms ({_ALARM_COLUMNS}) "
+    f"SELECT * EXCEPT (rose, fell), arrayFilter(named -> NOT {_NAMES_FORGOTTEN}, rose), "
+    f"arrayFilter(named -> NOT {_NAMES_FORGOTTEN}, fell) "
+    f"FROM (SELECT {_ALARM_COLUMNS} FROM {{database:Identifier}}.drift_alarms WHERE {_FORGOTTEN['drift_alarms']})"
 )
 _DELETE = "DELETE FROM {{database:Identifier}}.{table} WHERE {condition}"
 _KNOWN = (
@@ -76,6 +102,13 @@ def carry_out(client: Client, database: str, removals: Removals, give_up_s: floa
     erased = list(removals.erased)
     if erased and _has(client, database, "dead_letters", erased, [], give_up_s):
         _delete(client, database, "dead_letters", erased, [], give_up_s)
+    if (erased or forgotten) and _has(client, database, "drift_alarms", erased, forgotten, give_up_s):
+        if forgotten:
+            statement = partial(
+                client.command, _WITHOUT_NAMES, parameters=_scope(database, [], forgotten), settings=INSERT_SETTINGS
+            )
+            until_it_passes(give_up_s, statement)
+        _delete(client, database, "drift_alarms", erased, forgotten, give_up_s)
 
 
 def delete_erased(client: Client, database: str, users: set[str], give_up_s: float) -> None:
@@ -152,8 +185,12 @@ def _move(client: Client, database: str, table: str, removals: Removals, give_up
         moved = {user: to for user, to in moved.items() if to not in erased}
     if moved:
         lost = removals.forgotten(moved) if table == "tag_evidence" else []
-        statement = _MOVE.format(table=table, columns=_COLUMNS[table], kept=f" AND NOT {_FORGOTTEN}" if lost else "")
+        kept = f" AND NOT {_FORGOTTEN[table]}" if lost else ""
+        statement = _MOVE.format(table=table, columns=_COLUMNS[table], selected=_SELECTED[table], kept=kept)
         parameters = {**_scope(database, [], lost), "users_from": list(moved), "users_to": list(moved.values())}
+        if table == "tag_evidence":
+            numbers = removals.numbers()
+            parameters |= {"numbered": list(numbers), "numbers": list(numbers.values())}
         until_it_passes(give_up_s, partial(client.command, statement, parameters=parameters, settings=INSERT_SETTINGS))
 
 
@@ -167,7 +204,7 @@ def _delete(
 
 def _condition(table: str, forgotten: list[tuple[str, str]]) -> str:
     whole = [f"{column} IN {{whole:Array(String)}}" for column in PERSONAL_TABLES[table]]
-    return " OR ".join([*whole, *([_FORGOTTEN] if forgotten else [])])
+    return " OR ".join([*whole, *([_FORGOTTEN[table]] if forgotten else [])])
 
 
 def _scope(database: str, whole: list[str], forgotten: list[tuple[str, str]]) -> dict[str, Any]:

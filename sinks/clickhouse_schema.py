@@ -71,6 +71,7 @@ def publish_groups(client: Client, database: str, groups: dict[str, TagGroup], h
             "version": g.version,
             "sources": list(g.sources),
             "stores": g.stores,
+            "rebuilt": g.drift != "",
         }
         for g in groups.values()
     ]

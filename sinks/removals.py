@@ -33,6 +33,7 @@ class Removals:
         self.emptied: set[str] = set()
         self._holds: dict[str, list[str]] = {}  # user -> whose former rows are the user's now
         self._forgotten: dict[str, set[str]] = {}
+        self._numbers: dict[str, int] = {}
         self._size = 0
 
     def __bool__(self) -> bool:
@@ -66,6 +67,8 @@ class Removals:
         if removal.kind == "move":
             self.targets.add(removal.to)
             self._holds[removal.to] = [*self._origins(removal.to), *origins]
+            if removal.number:
+                self._numbers.update(dict.fromkeys(origins, removal.number))
         elif removal.kind == "erase":
             self.erased[removal.user] = max(removal.time_ms, self.erased.get(removal.user, 0))
         else:
@@ -79,6 +82,10 @@ class Removals:
     def moved(self) -> dict[str, str]:
         """User -> who has the rows now."""
         return {origin: user for user, origins in self._holds.items() for origin in origins if origin != user}
+
+    def numbers(self) -> dict[str, int]:
+        """User whose rows moved -> the number they have now (`Removal.number`); absent: they keep theirs."""
+        return {origin: self._numbers[origin] for origin in self.moved() if origin in self._numbers}
 
     def forgotten(self, users: Container[str] | None = None) -> list[tuple[str, str]]:
         """(user, tag group) whose rows go; of these users, all if not given."""

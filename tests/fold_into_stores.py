@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from itertools import islice
 
@@ -68,13 +69,20 @@ def profiles_of(replayed: Replayed) -> dict[str, Profile]:
 
 
 def append_evidence(batch: HistoryBatch, feed: str, event: Event, evidence: Sequence[tuple[str, str, float]]) -> None:
-    batch.events.append((feed, event.user, event.event_time_ms, event.event_id, evidence))
+    """Add the event as the next one that was folded of its user."""
+    number = 1 + sum(user == event.user for _, user, *_ in batch.events)
+    batch.events.append((feed, event.user, event.event_time_ms, event.event_id, evidence, number))
 
 
 def history_of(rows: Iterable[tuple[str, str, str, int, int, float]], **more: object) -> HistoryBatch:
-    """A batch that becomes these rows of history: (feed, user, tag, event time in ms, event id, value)."""
+    """A batch that becomes these rows of history: (feed, user, tag, event time in ms, event id, value).
+
+    Each is an event of its own, numbered from 1 per user in the order given.
+    """
     events: list[FoldedEvent] = []
+    folded: Counter[str] = Counter()
     for feed, user, tag, event_time_ms, event_id, value in rows:
         group, _, name = tag.partition(":")
-        events.append((feed, user, event_time_ms, event_id, ((group, name, value),)))
+        folded[user] += 1
+        events.append((feed, user, event_time_ms, event_id, ((group, name, value),), folded[user]))
     return HistoryBatch(events, **more)  # type: ignore[arg-type]

@@ -6,6 +6,7 @@ PERSONAL_TABLES = {
     "tag_evidence": ("user",),
     "dead_letters": ("user",),
     "exports": ("user",),
+    "drift_alarms": ("user",),
 }
 """Tables with rows about a person -> the columns that name one. A test compares this with the database.
 

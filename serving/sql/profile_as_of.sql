@@ -11,7 +11,16 @@
 -- the values under the same weights (NULL for other groups). Of a group of facts only the newest evidence counts (of two
 -- tags at the same instant the later name), so it has at most one tag. Ages are never negative, so nothing can overflow.
 -- The deviation is taken in a second pass from the mean: a difference of sums of squares would cancel.
+--
+-- Rebuilds: a change of a person's behaviour (drift_alarms) down-weights earlier evidence of the groups that are rebuilt
+-- (tag_groups.rebuilt; never facts). From alarm_at on, evidence with a number up to the alarm's is multiplied by the
+-- alarm's factor; once the alarm is refined, only that from before since. Of several alarms the factors multiply.
 WITH
+    (
+        SELECT groupArray((number, if(status = 'refined', toUnixTimestamp64Milli(since), toInt64(9223372036854775807)), factor))
+        FROM {database:Identifier}.drift_alarms FINAL
+        WHERE user = {user:String} AND factor < 1 AND alarm_at <= fromUnixTimestamp64Milli({at_ms:Int64}, 'UTC')
+    ) AS alarms, -- (number up to which, time before which in ms, factor)
     weighed AS
     (
         SELECT
@@ -23,11 +32,15 @@ WITH
                 AS half_life_ms,
             g.kind = 'numeric' AS is_numeric,
             g.kind != 'fact' OR (time_ms, tag, value, event_id) = max((time_ms, tag, value, event_id)) OVER siblings AS is_in_force,
-            exp2((time_ms - {at_ms:Int64}) / half_life_ms) AS factor,
+            -- 1 before the others: the product of no numbers is 0 here
+            if(g.rebuilt AND g.kind != 'fact', arrayProduct(arrayPushFront(arrayMap(
+                a -> if(e.number <= tupleElement(a, 1) AND time_ms < tupleElement(a, 2), tupleElement(a, 3), 1), alarms), 1)), 1)
+                AS rebuild_factor,
+            rebuild_factor * exp2((time_ms - {at_ms:Int64}) / half_life_ms) AS factor,
             if(is_numeric, sum(factor * value) OVER tags / sum(factor) OVER tags, 0) AS tag_mean
         FROM
         (
-            SELECT tag, tag_group, event_time, event_id, value
+            SELECT tag, tag_group, event_time, event_id, value, number
             FROM {database:Identifier}.tag_evidence FINAL
             WHERE user = {user:String} AND event_time <= fromUnixTimestamp64Milli({at_ms:Int64}, 'UTC')
         ) AS e

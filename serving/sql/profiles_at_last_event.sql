@@ -8,8 +8,8 @@
 -- before_user    the range ends before this user; '' for no end
 --
 -- The table is sorted by user, so a range reads only its own part of it and memory is bounded by the range's evidence.
--- weight, mean and std as in profile_as_of.sql, at as_of_ms, with no floor; evidence_rows and value_sum (undecayed)
--- cover evidence too old to move a weight. superseded is 1 for a tag of a group of facts that a newer one has replaced:
+-- weight, mean and std as in profile_as_of.sql, rebuilds too, at as_of_ms, with no floor; evidence_rows and value_sum
+-- (undecayed, whatever was rebuilt) cover evidence too old to move a weight. superseded is 1 for a tag of a group of facts that a newer one has replaced:
 -- it weighs 0, and its rows are counted all the same.
 WITH
     weighed AS
@@ -25,14 +25,30 @@ WITH
             g.kind = 'numeric' AS is_numeric,
             g.kind != 'fact' OR (time_ms, tag, value, event_id) = max((time_ms, tag, value, event_id)) OVER siblings AS is_in_force,
             max(time_ms) OVER (PARTITION BY user) AS as_of_ms,
-            exp2((time_ms - as_of_ms) / half_life_ms) AS factor
+            -- 1 before the others: the product of no numbers is 0 here
+            if(g.rebuilt AND g.kind != 'fact', arrayProduct(arrayPushFront(arrayMap(
+                a -> if(tupleElement(a, 1) <= as_of_ms AND e.number <= tupleElement(a, 2) AND time_ms < tupleElement(a, 3),
+                    tupleElement(a, 4), 1), d.alarms), 1)), 1)
+                AS rebuild_factor,
+            rebuild_factor * exp2((time_ms - as_of_ms) / half_life_ms) AS factor
         FROM
         (
-            SELECT user, tag, tag_group, event_time, event_id, value
+            SELECT user, tag, tag_group, event_time, event_id, value, number
             FROM {database:Identifier}.tag_evidence FINAL
             WHERE user >= {from_user:String} AND ({before_user:String} = '' OR user < {before_user:String})
         ) AS e
         LEFT JOIN (SELECT * FROM {database:Identifier}.tag_groups FINAL) AS g USING tag_group
+        LEFT JOIN
+        (
+            -- (alarm, number up to which, time before which, factor), times in ms
+            SELECT
+                user,
+                groupArray((toUnixTimestamp64Milli(alarm_at), number,
+                    if(status = 'refined', toUnixTimestamp64Milli(since), toInt64(9223372036854775807)), factor)) AS alarms
+            FROM {database:Identifier}.drift_alarms FINAL
+            WHERE user >= {from_user:String} AND ({before_user:String} = '' OR user < {before_user:String}) AND factor < 1
+            GROUP BY user
+        ) AS d USING user
         WINDOW siblings AS (PARTITION BY user, tag_group)
     ),
     centred AS

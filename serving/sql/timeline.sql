@@ -14,6 +14,10 @@
 -- leaves the range of a double after 1,023 half-lives (255 days at 6 hours). So time is cut into blocks of 512
 -- half-lives, each its own landmark. What the block before still weighs is carried over; what lies further back has
 -- decayed by at least 2^-512, which no sum of doubles would show.
+--
+-- Rebuilds as in profile_as_of.sql: a row knows of the alarms up to its own time, so an older row keeps what it weighed
+-- then. How: an alarm changes what all evidence before it counts, so there is a running sum for each number of alarms
+-- that have passed (0, 1, 2 ...), and a row takes the one of its time.
 WITH
     (
         SELECT
@@ -21,13 +25,21 @@ WITH
                 toFloat64(any(half_life_ms))
                     + throwIf(count() = 0, 'table tag_groups lacks the group of this tag: publish the tag groups first'),
                 any(kind) = 'numeric',
-                any(kind) = 'fact')
+                any(kind) = 'fact',
+                any(rebuilt) AND any(kind) != 'fact')
         FROM {database:Identifier}.tag_groups FINAL
         WHERE tag_group = splitByChar(':', {tag:String})[1]
     ) AS declared,
     tupleElement(declared, 1) AS half_life_ms,
     tupleElement(declared, 2) AS is_numeric,
     tupleElement(declared, 3) AS is_fact,
+    tupleElement(declared, 4) AS is_rebuilt,
+    (
+        SELECT arraySort(groupArray((toUnixTimestamp64Milli(alarm_at), number,
+            if(status = 'refined', toUnixTimestamp64Milli(since), toInt64(9223372036854775807)), factor)))
+        FROM {database:Identifier}.drift_alarms FINAL
+        WHERE is_rebuilt AND user = {user:String} AND factor < 1
+    ) AS alarms, -- (alarm, number up to which, time before which, factor), times in ms, oldest first
     placed AS
     (
         SELECT
@@ -39,8 +51,16 @@ WITH
             toInt64(512 * half_life_ms) AS block_ms,
             intDiv(time_ms, block_ms) AS block,
             exp2((time_ms - block * block_ms) / half_life_ms) AS scale,
-            scale * if(is_numeric, 1, value) AS scaled,
-            scale * value AS scaled_value,
+            arrayMap(
+                a -> if(number <= tupleElement(a, 2) AND time_ms < tupleElement(a, 3), tupleElement(a, 4), 1), alarms)
+                AS factors,
+            -- what this evidence counts once so many alarms have passed; the product of no numbers is 0 here
+            arrayMap(
+                passed -> scale * arrayProduct(arrayPushFront(arraySlice(factors, 1, passed), 1)),
+                range(length(alarms) + 1)) AS scales,
+            arrayMap(s -> s * if(is_numeric, 1, value), scales) AS scaled,
+            arrayMap(s -> s * value, scales) AS scaled_value,
+            1 + arrayCount(a -> tupleElement(a, 1) <= time_ms, alarms) AS phase,
             event_time IN
             (
                 SELECT event_time
@@ -56,8 +76,9 @@ WITH
         SELECT
             *,
             -- within this block up to this row, and all of the block before
-            sum(scaled) OVER within + exp2(-512) * ifNull(sum(scaled) OVER before, 0) AS scaled_sum,
-            sum(scaled_value) OVER within + exp2(-512) * ifNull(sum(scaled_value) OVER before, 0) AS scaled_value_sum
+            (sumForEach(scaled) OVER within)[phase] + exp2(-512) * ifNull((sumForEach(scaled) OVER before)[phase], 0) AS scaled_sum,
+            (sumForEach(scaled_value) OVER within)[phase] + exp2(-512) * ifNull((sumForEach(scaled_value) OVER before)[phase], 0)
+                AS scaled_value_sum
         FROM placed
         WINDOW
             within AS (PARTITION BY block ORDER BY event_time, event_id ROWS UNBOUNDED PRECEDING),

@@ -12,9 +12,11 @@ from hypothesis import strategies as st
 
 from schemas.events import AppUse, CardsOpened, Consent, Registration
 from schemas.outputs import (
+    Alarm,
     DamagedBatch,
     DeadLetter,
     Export,
+    FleetAlarm,
     Forwarded,
     HistoryBatch,
     HotBatch,
@@ -37,6 +39,7 @@ events = st.tuples(
     st.integers(-(2**63), 2**63 - 1),
     st.integers(0, 2**64 - 1),
     st.lists(st.tuples(texts, texts, st.floats(allow_nan=False)), max_size=4),
+    st.integers(0, 2**64 - 1),
 )
 
 
@@ -50,9 +53,31 @@ removals = st.lists(
         texts,
         st.lists(texts, max_size=3).map(tuple),
         times,
+        st.integers(0, 2**63),
     ),
     max_size=4,
 )
+changes = st.lists(st.tuples(texts, st.floats(0, 1), st.floats(0, 1)), max_size=3)
+alarms = st.lists(
+    st.builds(
+        Alarm,
+        users,
+        st.sampled_from(["shares", "volume", "by_hand"]),
+        times,
+        times,
+        st.integers(0, 9),
+        st.integers(0, 2**63),
+        st.floats(1, 100),
+        st.floats(0, 1),
+        changes,
+        changes,
+        st.sampled_from(["noted", "provisional", "refined", "timed_out", "void"]),
+        st.floats(0, 1),
+    ),
+    max_size=3,
+)
+counted = st.integers(0, 9)
+fleet_alarms = st.lists(st.builds(FleetAlarm, counted, times, counted, counted, st.floats(0, 1)), max_size=2)
 links = st.lists(st.builds(LinkedIdentifier, users, users, times), max_size=4)
 counts = st.builds(
     ShardCounts,
@@ -62,13 +87,15 @@ counts = st.builds(
 )
 
 
-@given(st.lists(events, max_size=20), removals, links, counts | st.none(), texts)
+@given(st.lists(events, max_size=20), removals, links, counts | st.none(), texts, alarms, fleet_alarms)
 def test_a_batch_of_history_comes_back_as_it_was(
     folded: list[tuple[object, ...]],
     gone: list[Removal],
     linked: list[LinkedIdentifier],
     totals: ShardCounts | None,
     user: str,
+    noticed: list[Alarm],
+    shifts: list[FleetAlarm],
 ) -> None:
     batch = HistoryBatch(
         folded,  # type: ignore[arg-type]
@@ -77,6 +104,8 @@ def test_a_batch_of_history_comes_back_as_it_was(
         gone,
         linked,
         [Export("request", user, "state", "{}")],
+        alarms=noticed,
+        fleet_alarms=shifts,
     )
     assert unpack_history(pack_text(batch).encode()) == batch
 

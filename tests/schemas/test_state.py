@@ -20,7 +20,9 @@ from hypothesis import strategies as st
 
 from schemas import state
 from schemas.cleaning_memory import CleaningMemory, Counter, Place, Spread
+from schemas.drift_memory import DriftMemory, VolumeMemory
 from schemas.events import Event, Purchase
+from schemas.outputs import Alarm
 from schemas.person_memory import (
     BaseMemory,
     BehaviourMemory,
@@ -49,10 +51,11 @@ from udfs.tags import GROUPS
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 DICTIONARY = zstandard.ZstdCompressionDict(
-    (Path(state.__file__).with_name("state_v2.zdict")).read_bytes()  # part of version 2: it never changes
+    (Path(state.__file__).with_name("state_v3.zdict")).read_bytes()  # part of version 3: it never changes
 )
 GOLDEN_V1 = GOLDEN / "state_v1.bin"
 GOLDEN_V2 = GOLDEN / "state_v2.bin"
+GOLDEN_V3 = GOLDEN / "state_v3.bin"
 WRITE_GOLDEN = "WRITE_GOLDEN"
 
 DAY_MS = 86_400_000
@@ -116,6 +119,43 @@ def golden_profile_v1() -> Profile:
 
 def golden_profile() -> Profile:
     """The profile in the golden blob of the newest version: every field of it used, every number named here."""
+    profile = golden_profile_v2()
+    profile.drift = DriftMemory(
+        tags=["content:games", "content:news"],
+        numbers=bytes(range(100)),
+        open={81_821: {"content:games": 3}, 81_822: {"content:news": 1, "content:cars": 2}},
+        bucket=81_820,
+        buckets=40,
+        evidence=bytes(range(20)),
+        days=2,
+        day=20_454,
+        suspect=True,
+        alarms_ms=[1_767_225_600_010, 1_767_225_600_011],
+        fleet_ms=1_767_225_600_012,
+        late=7,
+        reason="games 4% -> 38%",
+        changed_ms=1_767_225_600_013,
+        pending=Alarm(
+            user="p",
+            kind="shares",
+            at_ms=1_767_225_600_011,
+            since_ms=1_767_225_600_013,
+            generation=2,
+            seq=4,
+            evidence=1.25,
+            distance_bits=0.375,
+            rose=[("content:games", 0.04, 0.38)],
+            fell=[("content:news", 0.5, 0.25)],
+            status="provisional",
+            factor=0.125,
+        ),
+        volume=VolumeMemory(20_453, 12, bytes(range(48)), bytes(range(20, 40)), 25, 1_767_225_600_014),
+    )
+    return profile
+
+
+def golden_profile_v2() -> Profile:
+    """The profile in the golden blob of version 2, as it is after the upgrade."""
     older = golden_profile_v1()
     return Profile(
         generation=older.generation,
@@ -213,10 +253,17 @@ def test_an_upgraded_profile_remembers_the_events_it_has_seen() -> None:
 
 
 def test_the_golden_blob_of_version_2_decodes_to_its_stated_values() -> None:
-    if os.environ.get(WRITE_GOLDEN):
-        GOLDEN_V2.write_bytes(encode(golden_profile()))
     blob = GOLDEN_V2.read_bytes()
     assert blob[0] == 2
+    assert decode(blob) == golden_profile_v2()
+    assert decode(encode(decode(blob))) == golden_profile_v2()
+
+
+def test_the_golden_blob_of_version_3_decodes_to_its_stated_values() -> None:
+    if os.environ.get(WRITE_GOLDEN):
+        GOLDEN_V3.write_bytes(encode(golden_profile()))
+    blob = GOLDEN_V3.read_bytes()
+    assert blob[0] == 3
     assert decode(blob) == golden_profile()
 
 
@@ -237,7 +284,7 @@ def test_encoding_writes_the_newest_version_first_and_names_no_fields() -> None:
     blob = encode(golden_profile())
     assert blob[0] == SCHEMA_VERSION
     # compressed bytes may differ between versions of the library, what is in them may not
-    assert body_of(blob) == body_of(GOLDEN_V2.read_bytes())
+    assert body_of(blob) == body_of(GOLDEN_V3.read_bytes())
     assert b"half_life" not in body_of(blob)
     assert len(blob) < len(body_of(blob))
 
@@ -293,7 +340,7 @@ def test_an_empty_blob_is_an_error_not_an_empty_profile() -> None:
         decode(b"")
 
 
-@pytest.mark.parametrize("version", [0, 3, 9, 255])
+@pytest.mark.parametrize("version", [0, 4, 9, 255])
 def test_an_unknown_version_is_an_error_that_names_it_and_those_known(version: int) -> None:
     with pytest.raises(StateError, match=rf"version {version}, this build reads versions up to {SCHEMA_VERSION}"):
         decode(bytes([version]) + encode(golden_profile())[1:])
@@ -324,8 +371,8 @@ def test_the_error_of_a_damaged_blob_shows_nothing_of_it(version: int) -> None:
     assert error.value.__suppress_context__
 
 
-BODY = b"\x9e" + b"\0" * 5  # version 2; fourteen fields, the first five zero
-REST = b"\0\x80\xc0\x90\xc0\0"  # what follows `seen`
+BODY = b"\x9f" + b"\0" * 5  # version 3; fifteen fields, the first five zero
+REST = b"\0\x80\xc0\x90\xc0\0\xc0"  # what follows `seen`
 BODY_V1 = b"\x01\x99" + b"\0" * 5  # version 1; nine fields, the first five zero
 
 

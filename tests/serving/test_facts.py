@@ -33,7 +33,7 @@ def facts(clickhouse: str, clickhouse_client: Client, database: str) -> ClickHou
 
 
 def event(number: int, time_ms: int, *evidence: tuple[str, str, float], user: str = "u") -> FoldedEvent:
-    return ("feed", user, time_ms, number, evidence)
+    return ("feed", user, time_ms, number, evidence, number)
 
 
 def at_last_event(client: Client, database: str) -> dict[tuple[str, str], tuple[Any, ...]]:
@@ -107,7 +107,7 @@ def test_superseded_facts_are_told_apart_and_their_rows_counted(
     facts.write_batch([HistoryBatch(events), HistoryBatch(events[:50])])
     newest: dict[tuple[str, str], tuple[int, str, int, float]] = {}
     rows: dict[tuple[str, str], list[float]] = {}
-    for _, user, time_ms, number, ((group, tag, value),) in events:
+    for _, user, time_ms, number, ((group, tag, value),), _ in events:
         rows.setdefault((user, f"{group}:{tag}"), []).append(value)
         known = newest.get((user, group))
         if known is None or known < (time_ms, tag, number, value):

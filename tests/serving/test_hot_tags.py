@@ -25,7 +25,7 @@ EXPIRES_MS = 4_102_444_800_000
 
 def view_of(weight: float, half_life_ms: int) -> HotView:
     tags = (TagView("app:a", weight, 2.5, 0.5, AS_OF_MS - 7, half_life_ms),)
-    return HotView("u", 0, 3, AS_OF_MS, tags, {"app": weight * 2}, {"app": half_life_ms})
+    return HotView("u", 0, 3, AS_OF_MS, tags, {"app": weight * 2}, {"app": half_life_ms}, "more of app:a")
 
 
 @given(
@@ -40,6 +40,7 @@ def test_at_is_the_decay_of_the_profile(weight: float, elapsed_ms: int, half_lif
     assert view.other == {"app": decayed(weight * 2, elapsed_ms, half_life_ms)}
     assert (view.tags[0].mean, view.tags[0].std, view.tags[0].last_evidence_ms) == (2.5, 0.5, AS_OF_MS - 7)
     assert view.version == (0, 3)
+    assert view.reason == "more of app:a"
 
 
 def test_two_steps_of_decay_are_one() -> None:
@@ -92,6 +93,21 @@ def test_reads_what_the_sink_wrote(hot: RedisHotSink, valkey: str, prefix: str, 
     assert reader.read("nobody") is None
     assert reader.read_many(["nobody", "u"]) == {"u": view}
     assert reader.read_many([]) == {}
+
+
+@pytest.mark.stores
+@pytest.mark.parametrize("decode_responses", [False, True])
+def test_the_newest_change_of_behaviour_is_read(
+    hot: RedisHotSink, valkey: str, prefix: str, decode_responses: bool
+) -> None:
+    written = profile("u", {"app:a": 1.0}, {"app:a": AS_OF_MS}, {})
+    reader = HotTags(redis.Redis.from_url(valkey, decode_responses=decode_responses), prefix)
+    for reason in ("", "since 2026-01-03: more app:é, less app:a", "7", ""):
+        written.reason = reason
+        hot.write_batch([written])
+        view = reader.read("u")
+        assert view is not None
+        assert (view.reason, [t.tag for t in view.tags]) == (reason, ["app:a"])
 
 
 @pytest.mark.stores

@@ -8,7 +8,7 @@ import pytest
 import redis
 from clickhouse_connect.driver.client import Client
 
-from schemas.outputs import DeadLetter, Export, HistoryBatch, HotProfile, LinkedIdentifier, Removal
+from schemas.outputs import Alarm, DeadLetter, Export, HistoryBatch, HotProfile, LinkedIdentifier, Removal
 from serving.personal_data import collect, held
 from sinks.clickhouse_history import ClickHouseHistorySink
 from sinks.redis_hot import RedisHotSink
@@ -28,10 +28,11 @@ def filled(clickhouse: str, database: str, valkey: str, prefix: str) -> RedisHot
     )
     hot.link([LinkedIdentifier("a", "b", T0_MS)])
     batch = HistoryBatch(
-        [("dpi", user, T0_MS, 2**63 + n, (("app", user, 1.5),)) for n, user in enumerate("ab")],
+        [("dpi", user, T0_MS, 2**63 + n, (("app", user, 1.5),), 1) for n, user in enumerate("ab")],
         [DeadLetter("dpi", "log", 3, n, "malformed", user) for n, user in enumerate("ab")],
         links=[LinkedIdentifier("a", "b", T0_MS)],
         exports=[Export("r", user, "state", "{}") for user in "ab"],
+        alarms=[Alarm(user, "shares", T0_MS, T0_MS - 5, 1, 1, 2.5, 0.5, [("app:x", 0.0, 0.75)]) for user in "ab"],
     )
     history = ClickHouseHistorySink(clickhouse, database, "run", 5.0, 10.0)
     for _ in range(2):
@@ -45,7 +46,10 @@ def test_everything_is_found(
 ) -> None:
     client = redis.Redis.from_url(valkey, decode_responses=decode_responses)
     found = collect(clickhouse_client, database, client, prefix, "a")
-    written = {place: [row.pop("written_at_ms") for row in found[place]] for place in ("exports", "identity_links")}
+    written = {
+        place: [row.pop("written_at_ms") for row in found[place]]
+        for place in ("exports", "identity_links", "drift_alarms")
+    }
     assert all(ms > T0_MS for times in written.values() for ms in times)
     assert found["tag_evidence"][0].pop("ingested_at_ms") > T0_MS
     assert found["dead_letters"][0].pop("rejected_at_ms") > T0_MS
@@ -56,6 +60,21 @@ def test_everything_is_found(
         "tag_evidence": [{"feed": "dpi", "tag": "app:a", "event_time_ms": T0_MS, "event_id": 2**63, "value": 1.5}],
         "dead_letters": [{"feed": "dpi", "log": "log", "partition": 3, "offset": 0, "reason": "malformed"}],
         "exports": [{"request": "r", "part": "state"}],
+        "drift_alarms": [
+            {
+                "kind": "shares",
+                "alarm_at_ms": T0_MS,
+                "since_ms": T0_MS - 5,
+                "generation": 1,
+                "number": 1,
+                "evidence": 2.5,
+                "distance_bits": 0.5,
+                "rose": [{"tag": "app:x", "before": 0.0, "since": 0.75}],
+                "fell": [],
+                "status": "noted",
+                "factor": 1.0,
+            }
+        ],
         "identity_links": [{"identifier": "a", "person": "b", "valid_from_ms": T0_MS}],
         "erasures": [],
         "erased_ms": None,

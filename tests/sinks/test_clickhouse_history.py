@@ -12,10 +12,11 @@ import pytest
 from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import DatabaseError
 from fold_into_stores import history_of
+from msgspec.structs import asdict
 from store_servers import ClickHouseServer
 
 from schemas.events import identity_of
-from schemas.outputs import DeadLetter, HistoryBatch, ShardCounts
+from schemas.outputs import Alarm, AlarmKind, AlarmStatus, DeadLetter, FleetAlarm, HistoryBatch, ShardCounts
 from sinks.clickhouse_client import connect
 from sinks.clickhouse_history import ClickHouseHistorySink
 from sinks.clickhouse_schema import MigrationError, migrate
@@ -113,6 +114,86 @@ def test_repeats_cut_differently_are_absorbed(clickhouse: str, clickhouse_client
     assert table(clickhouse_client, database, "dead_letters", "feed, log, partition, offset, reason") == dead
 
 
+def alarm(
+    at_ms: int = T0_MS, status: AlarmStatus = "provisional", user: str = "u", kind: AlarmKind = "shares"
+) -> Alarm:
+    rose, fell = [("app:b", 0.125, 0.5), ("app:é", 0.0, 0.25)], [("app:a", 1.0, 0.125)]
+    return Alarm(user, kind, at_ms, at_ms - DAY_MS, 3, 70, 12.5, 0.375, rose, fell, status, 0.125)
+
+
+ALARM_COLUMNS = (
+    "user, kind, toUnixTimestamp64Milli(alarm_at), toUnixTimestamp64Milli(since), generation, number, evidence, "
+    "distance_bits, rose::Array(Tuple(String, Float64, Float64)), fell::Array(Tuple(String, Float64, Float64)), "
+    "status, factor"
+)
+
+
+def test_numbers_of_events_arrive(clickhouse: str, clickhouse_client: Client, database: str) -> None:
+    evidence = (("app", "a", 1.0), ("content", "video", 2.0))
+    batch = HistoryBatch([("dpi", "u", T0_MS, 5, evidence, 41), ("dpi", "u", T0_MS, 6, evidence[:1], 2**64 - 1)])
+    sink_to(clickhouse, database).write_batch([batch])
+    assert table(clickhouse_client, database, "tag_evidence", "event_id, tag, number") == [
+        (5, "app:a", 41),
+        (5, "content:video", 41),
+        (6, "app:a", 2**64 - 1),
+    ]
+
+
+def test_alarms_arrive_exactly_and_the_newest_state_of_each_stays(
+    clickhouse: str, clickhouse_client: Client, database: str
+) -> None:
+    sink = sink_to(clickhouse, database)
+    volume = Alarm("v", "volume", T0_MS, T0_MS - 5, 0, 7, 1.0, 0.0, [("", 3.0, 40.0)])
+    written = [alarm(), alarm(T0_MS + 1, "timed_out"), alarm(kind="by_hand"), volume]
+    for _ in range(2):
+        sink.write_batch([HistoryBatch(alarms=written[:2]), HistoryBatch(alarms=written[2:])])
+        found = table(clickhouse_client, database, "drift_alarms", ALARM_COLUMNS)
+        expected = [tuple(asdict(each).values()) for each in written]
+        assert found == sorted(expected)
+    refined = alarm(status="refined")
+    sink.write_batch([HistoryBatch(alarms=[refined])])
+    # Both states of an alarm in one call: the insert is one block with one time of writing
+    sink.write_batch([HistoryBatch(alarms=[alarm(T0_MS + 2)]), HistoryBatch(alarms=[alarm(T0_MS + 2, "refined")])])
+    columns = "user, kind, toUnixTimestamp64Milli(alarm_at), status"
+    assert table(clickhouse_client, database, "drift_alarms", columns) == [
+        ("u", "by_hand", T0_MS, "provisional"),
+        ("u", "shares", T0_MS, "refined"),
+        ("u", "shares", T0_MS + 1, "timed_out"),
+        ("u", "shares", T0_MS + 2, "refined"),
+        ("v", "volume", T0_MS, "noted"),
+    ]
+
+
+def test_alarms_of_everybody_arrive(clickhouse: str, clickhouse_client: Client, database: str) -> None:
+    alarms = [FleetAlarm(0, T0_MS, 40, 900, 0.003), FleetAlarm(3, T0_MS + DAY_MS, 1, 2, 0.5)]
+    for _ in range(2):
+        sink_to(clickhouse, database).write_batch([HistoryBatch(fleet_alarms=[each]) for each in alarms])
+    columns = "shard, toUnixTimestamp64Milli(alarm_at), suspects, buckets, usual_share, run_id"
+    assert table(clickhouse_client, database, "fleet_alarms", columns) == [(*each, "run-1") for each in alarms]
+
+
+def test_evidence_comes_before_alarms_and_totals_come_last(
+    clickhouse: str, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who sees an alarm re-reads the evidence folded before it: all of it must be there."""
+    order: list[str] = []
+    sink = sink_to(clickhouse, database)
+    insert = sink._insert
+
+    def noting(name: str, *arguments: Any) -> None:
+        order.append(name)
+        insert(name, *arguments)
+
+    monkeypatch.setattr(sink, "_insert", noting)
+    batches = [
+        HistoryBatch(alarms=[alarm()], fleet_alarms=[FleetAlarm(0, T0_MS, 1, 2, 0.5)], counts=ShardCounts(0, 9)),
+        history_of(rows_of(9), dead_letters=[DeadLetter("dpi", "log", 0, 1, "malformed")]),
+    ]
+    sink.write_batch(batches)
+    assert (order[0], order[-1]) == ("tag_evidence", "run_counts")
+    assert sorted(order) == ["dead_letters", "drift_alarms", "fleet_alarms", "run_counts", "tag_evidence"]
+
+
 def test_the_largest_totals_of_a_shard_win_whatever_the_order(
     clickhouse: str, clickhouse_client: Client, database: str
 ) -> None:
@@ -139,7 +220,8 @@ def test_rows_that_the_server_refuses_are_isolated_and_named(
     clickhouse_client.command("DROP TABLE {database:Identifier}.tag_evidence", parameters=scope)
     clickhouse_client.command(
         "CREATE TABLE {database:Identifier}.tag_evidence (user UInt32, tag String, event_time DateTime64(3, 'UTC'), "
-        "event_id UInt64, value Float64, feed String) ENGINE = ReplacingMergeTree ORDER BY (user, tag, event_id)",
+        "event_id UInt64, value Float64, feed String, number UInt64) "
+        "ENGINE = ReplacingMergeTree ORDER BY (user, tag, event_id)",
         parameters=scope,
     )
     rows: list[Row] = [("dpi", str(i), "app:a", T0_MS + i, i, 1.0) for i in range(50)]

@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 from clickhouse_connect.driver.client import Client
+from fold_into_stores import history_of
 
 from schemas.clickhouse import PERSONAL_TABLES
-from schemas.outputs import DeadLetter, Export, HistoryBatch, LinkedIdentifier, Removal
+from schemas.outputs import Alarm, DeadLetter, Export, FoldedEvent, HistoryBatch, LinkedIdentifier, Removal
 from sinks.clickhouse_history import ClickHouseHistorySink
 from sinks.clickhouse_removal import purge
 
@@ -22,11 +23,7 @@ Row = tuple[str, str, str, int, int, float]  # feed, user, tag, event time in ms
 
 
 def batch(rows: Iterable[Row] = (), **more: Any) -> HistoryBatch:
-    events = []
-    for feed, user, tag, event_time_ms, event_id, value in rows:
-        group, _, name = tag.partition(":")
-        events.append((feed, user, event_time_ms, event_id, ((group, name, value),)))
-    return HistoryBatch(events, **more)
+    return history_of(rows, **more)
 
 
 def row(user: str, tag: str = "app:a", event_id: int = 1, time_ms: int = T0_MS) -> Row:
@@ -35,6 +32,11 @@ def row(user: str, tag: str = "app:a", event_id: int = 1, time_ms: int = T0_MS) 
 
 def letter(user: str, offset: int) -> DeadLetter:
     return DeadLetter("dpi", "log", 0, offset, "malformed", user)
+
+
+def alarm(user: str, at_ms: int = T0_MS, rose: str = "app:a", fell: str = "content:b") -> Alarm:
+    changes = [[(f"{name}", 0.25, 0.5)] for name in (rose, fell)]
+    return Alarm(user, "shares", at_ms, T0_MS - DAY_MS, 1, 9, 2.5, 0.25, *changes, "provisional", 0.125)
 
 
 @pytest.fixture
@@ -59,12 +61,12 @@ class Stored:
     def dead(self) -> list[tuple[str, int]]:
         return self.rows("dead_letters", "user, offset")
 
+    def alarms(self, final: bool = True) -> list[tuple[str, int, list[str], list[str]]]:
+        columns = "user, toUnixTimestamp64Milli(alarm_at), rose.tag, fell.tag"
+        return self.rows("drift_alarms", columns, final)
+
     def users(self) -> set[str]:
-        return {
-            user
-            for table in ("tag_evidence", "dead_letters", "exports")
-            for (user,) in self.rows(table, "DISTINCT user", final=False)
-        }
+        return {user for table in PERSONAL_TABLES for (user,) in self.rows(table, "DISTINCT user", final=False)}
 
 
 @pytest.fixture
@@ -102,7 +104,7 @@ def test_forget_takes_the_groups_and_nothing_else(sink: ClickHouseHistorySink, s
     rows = [row(user, tag) for user in ("a", "b") for tag in ("app:a", "app:b", "content:a", "app2:a")]
     sink.write_batch([batch(rows[:6], dead_letters=[letter("a", 1)]), batch(rows[6:])])
     forget = Removal("forget", "a", groups=("app", "no such group"))
-    later = [("dpi", "a", T0_MS, 7, (("app", "a", 1.0), ("content", "a", 1.0)))]
+    later: list[FoldedEvent] = [("dpi", "a", T0_MS, 7, (("app", "a", 1.0), ("content", "a", 1.0)), 6)]
     sink.write_batch([HistoryBatch(later), batch([row("a", "app:c", 8)], removals=[forget])])
     assert stored.evidence() == sorted(
         [("a", "app2:a", 1), ("a", "content:a", 1), ("a", "content:a", 7), ("a", "app:c", 8)]
@@ -124,6 +126,75 @@ def test_move_gives_everything_but_dead_letters_to_the_other(
     assert stored.dead() == [("a", 1), ("a", 3)]
     assert stored.rows("exports", "user") == [("b",)]
     assert set(before) < set(stored.rows("tag_evidence", "* EXCEPT user, tag_group", final=False))
+
+
+def test_erase_takes_the_alarms_before_it(sink: ClickHouseHistorySink, stored: Stored) -> None:
+    sink.write_batch([batch(alarms=[alarm("a"), alarm("b")])])
+    erase = Removal("erase", "a", time_ms=T0_MS + 5)
+    held = HistoryBatch(alarms=[alarm("a", T0_MS + 1), alarm("b", T0_MS + 1)])
+    sink.write_batch([held, HistoryBatch(removals=[erase], alarms=[alarm("a", T0_MS + 9)])])
+    names = (["app:a"], ["content:b"])
+    assert stored.alarms() == [("a", T0_MS + 9, *names), ("b", T0_MS, *names), ("b", T0_MS + 1, *names)]
+    sink.write_batch([HistoryBatch(removals=[erase])])
+    assert stored.users() == {"b"}
+
+
+def test_forget_takes_the_tags_out_of_alarms_and_leaves_their_factor(
+    sink: ClickHouseHistorySink, stored: Stored
+) -> None:
+    """Without the factor, evidence of the other groups would weigh more in the history than in the profile."""
+    before = [
+        alarm("a"),
+        alarm("a", T0_MS + 1, "app:it's", "app:c"),
+        alarm("a", T0_MS + 2, "spend:tea", "app2:x"),
+        alarm("b"),
+        Alarm("a", "volume", T0_MS, T0_MS, 1, 9, 1.0, 0.0, [("", 1.0, 9.0)]),
+    ]
+    sink.write_batch([HistoryBatch(alarms=before)])
+    before[0].status = "refined"
+    sink.write_batch([HistoryBatch(alarms=before[:1])])
+    written = stored.rows("drift_alarms", "user, kind, alarm_at, status, factor, written_at")
+    forget = Removal("forget", "a", groups=("app", "no such group"))
+    held = HistoryBatch(alarms=[alarm("a", T0_MS + 3), alarm("b", T0_MS + 3)])
+    later = HistoryBatch(removals=[forget], alarms=[alarm("a", T0_MS + 4)])
+    for _ in range(2):
+        sink.write_batch([held, later])
+        assert stored.alarms() == [
+            ("a", T0_MS, [], ["content:b"]),
+            ("a", T0_MS, [""], []),
+            ("a", T0_MS + 1, [], []),
+            ("a", T0_MS + 2, ["spend:tea"], ["app2:x"]),
+            ("a", T0_MS + 3, [], ["content:b"]),
+            ("a", T0_MS + 4, ["app:a"], ["content:b"]),
+            ("b", T0_MS, ["app:a"], ["content:b"]),
+            ("b", T0_MS + 3, ["app:a"], ["content:b"]),
+        ]
+        assert set(written) <= set(stored.rows("drift_alarms", "user, kind, alarm_at, status, factor, written_at"))
+    sink.write_batch([HistoryBatch(removals=[forget])])
+    named = [tag for user, _, rose, fell in stored.alarms(final=False) for tag in (*rose, *fell) if user == "a"]
+    assert not [tag for tag in named if tag.startswith("app:")], "nor in rows that FINAL hides"
+
+
+def test_forget_and_erase_in_one_batch_leave_no_alarm(sink: ClickHouseHistorySink, stored: Stored) -> None:
+    sink.write_batch([HistoryBatch(alarms=[alarm("a")])])
+    removals = [Removal("forget", "a", groups=("app",)), Removal("erase", "a", time_ms=T0_MS)]
+    sink.write_batch([HistoryBatch(removals=removals)])
+    assert stored.alarms(final=False) == []
+
+
+def test_a_moved_row_has_the_number_of_the_merged_profile(sink: ClickHouseHistorySink, stored: Stored) -> None:
+    sink.write_batch([batch([row("a", event_id=n) for n in range(3)] + [row("b", event_id=3), row("c", event_id=4)])])
+    held = batch([row("a", event_id=5)])
+    moves = [Removal("move", "a", "b", number=20), Removal("move", "b", "d", number=30), Removal("move", "c", "d")]
+    for _ in range(2):
+        sink.write_batch([held, HistoryBatch(removals=moves[:1])])
+        numbers = stored.rows("tag_evidence", "user, event_id, number")
+        assert numbers[:5] == [("b", 0, 20), ("b", 1, 20), ("b", 2, 20), ("b", 3, 1), ("b", 5, 20)]
+    sink.write_batch([batch([row("e", event_id=6), row("f", event_id=7)]), HistoryBatch(removals=moves[1:])])
+    chain = [Removal("move", "e", "f", number=40), Removal("move", "f", "d")]
+    sink.write_batch([HistoryBatch(removals=chain)])
+    numbers = [*((n, 30) for n in (0, 1, 2, 3)), (4, 1), (5, 30), (6, 40), (7, 1)]
+    assert stored.rows("tag_evidence", "user, event_id, number") == [("d", n, number) for n, number in numbers]
 
 
 def test_a_chain_of_removals_in_one_batch(sink: ClickHouseHistorySink, stored: Stored) -> None:
@@ -225,6 +296,8 @@ def test_replays_cut_differently_end_at_the_same_rows(
     alive = [f"u{n}" for n in range(8)]  # who has moved away gets nothing any more
     whole = set(alive)  # and who has lost rows doesn't get another's
     rows: dict[tuple[int, int], tuple[str, str]] = {}
+    persons = ["u0", "u1", "u2"]  # have detectors, and don't move away
+    alarms: dict[tuple[str, int], list[str]] = {}
     batches = []
     for number in range(14):
         removals = []
@@ -232,7 +305,7 @@ def test_replays_cut_differently_end_at_the_same_rows(
             user = rng.choice(alive)
             kind = rng.choice(["move", "move", "erase", "forget"])
             targets = sorted(whole.intersection(alive) - {user})
-            if kind == "move" and targets:
+            if kind == "move" and targets and user not in persons:
                 alive.remove(user)
                 removals.append(Removal("move", user, rng.choice(targets)))
                 rows = {k: (removals[-1].to if u == user else u, tag) for k, (u, tag) in rows.items()}
@@ -240,14 +313,19 @@ def test_replays_cut_differently_end_at_the_same_rows(
                 whole.discard(user)
                 removals.append(Removal("erase", user, time_ms=T0_MS + number - 1))
                 rows = {k: v for k, v in rows.items() if v[0] != user}
+                alarms = {k: v for k, v in alarms.items() if k[0] != user}
             elif kind == "forget":
                 whole.discard(user)
                 removals.append(Removal("forget", user, groups=("g0", "g2")))
                 rows = {k: v for k, v in rows.items() if v[0] != user or v[1][:2] == "g1"}
+                alarms = {k: [t for t in v if k[0] != user or t[:2] == "g1"] for k, v in alarms.items()}
         mine = {(number, n): (rng.choice(alive), f"g{rng.randrange(3)}:x") for n in range(12)}
         rows |= mine
         new = [row(user, tag, number * 100 + n, T0_MS + number) for (_, n), (user, tag) in mine.items()]
-        batches.append(batch(new, removals=removals, dead_letters=[letter(rng.choice(alive), number)]))
+        raised = alarm(rng.choice(persons), T0_MS + number, *rng.sample(["g0:x", "g1:x", "g2:x"], 2))
+        alarms[raised.user, raised.at_ms] = [raised.rose[0][0], raised.fell[0][0]]
+        letters = [letter(rng.choice(alive), number)]
+        batches.append(batch(new, removals=removals, dead_letters=letters, alarms=[raised]))
 
     def write(part: list[HistoryBatch]) -> None:
         while part:
@@ -258,11 +336,18 @@ def test_replays_cut_differently_end_at_the_same_rows(
     write(batches)
     expected = sorted((user, tag, number * 100 + n) for (number, n), (user, tag) in rows.items())
     assert stored.evidence() == expected
+    expected_alarms = sorted((*key, names) for key, names in alarms.items())
+
+    def alarms_now() -> list[tuple[str, int, list[str]]]:
+        return sorted((user, at_ms, rose + fell) for user, at_ms, rose, fell in stored.alarms())
+
+    assert alarms_now() == expected_alarms
     dead, erased = stored.dead(), stored.rows("erasures", "user, erased_at, written_at")
     for first in (rng.randrange(len(batches)), 0, rng.randrange(len(batches))):
         write(batches[first:])
         assert stored.evidence() == expected
         assert stored.dead() == dead
+        assert alarms_now() == expected_alarms
         if rng.random() < 0.5:
             clickhouse_client.command(f"OPTIMIZE TABLE {database}.tag_evidence FINAL")
     assert stored.rows("erasures", "user, erased_at, written_at") == erased

@@ -57,6 +57,7 @@ def test_a_database_with_data_is_migrated(clickhouse: str, clickhouse_client: Cl
     assert rows(clickhouse_client, old_database, "tag_groups", "tag_group, kind, version, sources, stores") == [
         ("app", "numeric", 0, [], "")
     ]
+    assert rows(clickhouse_client, old_database, "tag_evidence", "event_id, number") == [(1, 0)]
     sink = ClickHouseHistorySink(clickhouse, old_database, "new", 5.0, 10.0)
     sink.write_batch(
         [
@@ -98,7 +99,9 @@ def test_the_catalogue_says_everything_of_a_group(clickhouse_client: Client, dat
         stores="history",
         version=3,
     )
-    publish_groups(clickhouse_client, database, {"plan": plan}, {"plan": plan.half_life_ms})
+    watched = TagGroup("seen", "weight", "events", 7.0, "what a person turns to", drift="watched")
+    groups = {group.name: group for group in (plan, watched)}
+    publish_groups(clickhouse_client, database, groups, {name: group.half_life_ms for name, group in groups.items()})
     columns = "kind, half_life_ms, unit, meaning, family, purpose, sensitivity, version, sources, stores"
     found = rows(clickhouse_client, database, "tag_groups", f"tag_group, {columns}")
     assert [row[1:] for row in found if row[0] == "plan"] == [
@@ -115,6 +118,8 @@ def test_the_catalogue_says_everything_of_a_group(clickhouse_client: Client, dat
             "history",
         )
     ]
+    flags = dict(rows(clickhouse_client, database, "tag_groups", "tag_group, rebuilt"))
+    assert (flags["plan"], flags["seen"]) == (False, True)
     publish_groups(clickhouse_client, database, {}, {})
 
 

@@ -9,7 +9,7 @@ import pytest
 import redis
 from clickhouse_connect.driver.client import Client
 
-from schemas.outputs import DeadLetter, FoldedEvent, HistoryBatch, HotProfile, LinkedIdentifier, Removal
+from schemas.outputs import Alarm, DeadLetter, FoldedEvent, HistoryBatch, HotProfile, LinkedIdentifier, Removal
 from schemas.redis_keys import identifier_key, tombstone_key
 from serving.personal_data import held
 from sinks.clickhouse_client import connect
@@ -33,12 +33,14 @@ def profile(user: str, n: int = 1, erased_ms: int = 0) -> HotProfile:
 
 def history() -> list[HistoryBatch]:
     evidence = (("app", "a", 1.0), ("content", "c", 1.0))
-    events: list[FoldedEvent] = [("dpi", user, T0_MS + n, n, evidence) for user in (PERSON, OTHER) for n in range(5)]
+    events: list[FoldedEvent] = [
+        ("dpi", user, T0_MS + n, n, evidence, n + 1) for user in (PERSON, OTHER) for n in range(5)
+    ]
+    alarms = [Alarm(user, "shares", T0_MS, T0_MS, 1, 5, 1.5, 0.5, [("app:a", 0.0, 1.0)]) for user in (PERSON, OTHER)]
+    links = [LinkedIdentifier(PERSON, OTHER, T0_MS), LinkedIdentifier("k", PERSON, 0)]
     users = enumerate((PERSON, OTHER, ""))
     dead = [DeadLetter("dpi", "log", 0, n, "malformed", user) for n, user in users]
-    return [
-        HistoryBatch(events, dead, links=[LinkedIdentifier(PERSON, OTHER, T0_MS), LinkedIdentifier("k", PERSON, 0)])
-    ]
+    return [HistoryBatch(events, dead, links=links, alarms=alarms)]
 
 
 class Stores:
@@ -95,6 +97,7 @@ def stores(
 def test_nothing_is_left_and_the_receipt_counts_it(stores: Stores) -> None:
     others = stores.held(OTHER)
     amounts = {"hot_profile": 1, "hot_evidence": 1, "tag_evidence": 10, "dead_letters": 1, "exports": 2}
+    amounts |= {"drift_alarms": 1}
     assert stores.held(PERSON) == amounts
     receipt = stores.erase()
     assert receipt == {place: {"before": n, "after": 0} for place, n in amounts.items()}
@@ -106,7 +109,7 @@ def test_nothing_is_left_and_the_receipt_counts_it(stores: Stores) -> None:
         "identity_links",
     }
     assert stores.held(OTHER) == others
-    assert stores.places_that_name(OTHER) >= {"tag_evidence", "dead_letters", "exports"}
+    assert stores.places_that_name(OTHER) >= {"tag_evidence", "dead_letters", "exports", "drift_alarms"}
 
 
 def test_erasing_again_changes_nothing(stores: Stores) -> None:

@@ -64,6 +64,17 @@ def profile(user: str, n: int = 1, generation: int = 0, weights: dict[str, float
     return HotProfile(user, version_of(generation, n), 1_000, EXPIRES_MS, weights, {}, dict.fromkeys(weights, 900))
 
 
+def test_the_newest_change_of_behaviour_is_a_field_that_goes_with_the_profile(
+    sink: RedisHotSink, client: redis.Redis, prefix: str
+) -> None:
+    changed = profile("u", 5)
+    changed.reason = "more app:é, less app:a since 3 March"
+    sink.write_batch([changed])
+    assert client.hget(profile_key(prefix, "u"), "_drift") == changed.reason
+    sink.write_batch([profile("u", 6)])
+    assert client.hkeys(profile_key(prefix, "u")) == ["_version", "_as_of_ms", "app:a"]
+
+
 def test_older_version_is_refused_equal_and_newer_are_written(
     sink: RedisHotSink, client: redis.Redis, prefix: str
 ) -> None:

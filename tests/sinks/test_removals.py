@@ -11,12 +11,12 @@ from sinks.removals import Removals
 
 USERS = ["a", "b", "c", "d"]
 GROUPS = ["g", "h", "i"]
-Row = tuple[str, str, int]  # user, group, number
+Row = tuple[str, str, int, int]  # user, group, its own number, number of the newest move that has one
 
 users = st.sampled_from(USERS)
 removal_lists = st.lists(
     st.one_of(
-        st.builds(Removal, st.just("move"), users, users),
+        st.builds(Removal, st.just("move"), users, users, number=st.integers(0, 3)),
         st.builds(Removal, st.just("erase"), users, time_ms=st.integers(0, 9)),
         st.builds(Removal, st.just("forget"), users, groups=st.lists(st.sampled_from(GROUPS)).map(tuple)),
     ),
@@ -27,7 +27,8 @@ removal_lists = st.lists(
 def one_by_one(rows: set[Row], removals: list[Removal]) -> set[Row]:
     for r in removals:
         if r.kind == "move":
-            rows = {(r.to if user == r.user else user, group, n) for user, group, n in rows}
+            gone = {row for row in rows if row[0] == r.user != r.to}
+            rows = (rows - gone) | {(r.to, group, n, r.number or number) for _, group, n, number in gone}
         else:
             rows = {row for row in rows if row[0] != r.user or (r.kind == "forget" and row[1] not in r.groups)}
     return rows
@@ -35,14 +36,17 @@ def one_by_one(rows: set[Row], removals: list[Removal]) -> set[Row]:
 
 def at_once(rows: set[Row], removals: Removals) -> set[Row]:
     """As the statements do: insert what moved, then delete."""
-    moved, forgotten = removals.moved(), set(removals.forgotten())
-    copies = {(moved[u], g, n) for u, g, n in rows if u in moved and (u, g) not in forgotten}
-    return {(u, g, n) for u, g, n in rows | copies if u not in removals.emptied and (u, g) not in forgotten}
+    moved, forgotten, numbers = removals.moved(), set(removals.forgotten()), removals.numbers()
+    assert set(numbers) <= set(moved)
+    copies = {
+        (moved[u], g, n, numbers.get(u, number)) for u, g, n, number in rows if u in moved and (u, g) not in forgotten
+    }
+    return {row for row in rows | copies if row[0] not in removals.emptied and row[:2] not in forgotten}
 
 
 @given(removal_lists)
 def test_at_once_is_one_by_one(sequence: list[Removal]) -> None:
-    rows = {(user, group, number) for number, (user, group) in enumerate((u, g) for u in USERS for g in GROUPS)}
+    rows = {(user, group, number, 9) for number, (user, group) in enumerate((u, g) for u in USERS for g in GROUPS)}
     expected = one_by_one(rows, sequence)
     removals = Removals()
     for removal in sequence:

@@ -9,6 +9,10 @@ Guarantee: while the e-values keep their promise, the expected number of alarms 
 years, whatever the dependence between steps and however often there are steps: R minus the sum of pi is a
 supermartingale, reset at each alarm. Whatever else must hold for an alarm only makes it rarer.
 
+When the change was is estimated by the mean start of such evidence, each start weighted with what it has become.
+Before a change E is about 1, so starts from before it would weigh as much as the true one; discounting each step by a
+twentieth makes them fade (measured: docs/decisions/0011-drift.md).
+
 Source: Shin, Ramdas, Rinaldo, "E-detectors: a nonparametric framework for sequential change detection",
 arXiv 2203.03532, with the start of each component spread over time.
 """
@@ -20,8 +24,11 @@ from struct import pack, unpack
 KAPPAS = (0.25, 0.5, 1.0)
 """Shares of the evidence that each component of the mixture stakes: small ones outlive a bad step."""
 
-_LAYOUT = f"<{2 * len(KAPPAS)}f"
+_LAYOUT = f"<{len(KAPPAS) + 2}f"
 _CAP = 100.0  # enough to alarm as soon as other conditions allow, and quickly lost again
+_DISCOUNT = 0.95
+_LEAST_START = 1e-30  # what a start weighs, as long as it is small: only ratios count
+_MOST = 1e30  # float32
 
 
 def accumulate(packed: bytes, e_value: float, pi: float, time: float) -> tuple[bytes, float]:
@@ -30,33 +37,28 @@ def accumulate(packed: bytes, e_value: float, pi: float, time: float) -> tuple[b
     Parameters
     ----------
     packed
-        What came before; empty to begin with.
+        What came before, as float32; empty to begin with.
     e_value
         0 or more.
     pi
         Share of the yearly budget that the time since the step before brings.
     time
-        When the step's bucket began, in buckets: of every component the mean starting time is kept, as float32.
+        When the step's bucket began, in buckets.
 
     Returns
     -------
     packed, evidence
         What to keep, and the mean evidence R.
     """
-    values = unpack(_LAYOUT, packed) if packed else (0.0,) * (2 * len(KAPPAS))
-    kept: list[float] = []
-    evidence = 0.0
-    for component, kappa in enumerate(KAPPAS):
-        before, since = values[2 * component : 2 * component + 2]
-        total = before + pi
-        after = min(total * (1.0 - kappa + kappa * e_value), _CAP)
-        kept += (after, (before * since + pi * time) / total if total > 0.0 else time)
-        evidence += after
-    return pack(_LAYOUT, *kept), evidence / len(KAPPAS)
+    *before, weight, since = unpack(_LAYOUT, packed) if packed else (0.0,) * (len(KAPPAS) + 2)
+    evidence = [min((r + pi) * (1.0 - kappa + kappa * e_value), _CAP) for kappa, r in zip(KAPPAS, before, strict=True)]
+    started = weight + _LEAST_START
+    since = (weight * since + _LEAST_START * time) / started
+    weight = min(started * e_value * _DISCOUNT, _MOST)
+    return pack(_LAYOUT, *evidence, weight, since), sum(evidence) / len(KAPPAS)
 
 
 def estimated_change(packed: bytes) -> float:
-    """When the change was, most likely, in buckets: the mean start of all components' evidence."""
-    values = unpack(_LAYOUT, packed)
-    weighed: float = sum(r * since for r, since in zip(values[::2], values[1::2], strict=True))
-    return weighed / float(sum(values[::2]))
+    """When the change was, most likely, in buckets."""
+    since: float = unpack(_LAYOUT, packed)[-1]
+    return since

@@ -99,7 +99,7 @@ class Stages:
                     rows = [row for row in rows if row[0] != removal.user]
                 else:
                     rows = [r for r in rows if r[0] != removal.user or r[1].partition(":")[0] not in removal.groups]
-            rows += [(who, f"{g}:{t}") for _, who, _, _, evidence in history.events for g, t, _ in evidence]
+            rows += [(who, f"{g}:{t}") for _, who, _, _, evidence, _ in history.events for g, t, _ in evidence]
         return rows
 
     def balanced(self) -> bool:
