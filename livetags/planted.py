@@ -88,7 +88,8 @@ class Matched(Struct):
 def match(people: Iterable[Subscriber], alarms: Iterable[Alarm], pseudonyms: Pseudonyms) -> Matched:
     """Lay the alarms of changed shares beside the truth.
 
-    Of several words on one alarm the last counts. Who has not consented to profiling has no tags of content, so nothing can be noticed, and is left out.
+    Of several words on one alarm the last counts. Who has not consented to profiling has no tags of content, so
+    nothing can be noticed, and is left out.
     """
     asked = [person for person in people if person.consents.get("profiling", True) and person.interests]
     if not asked:

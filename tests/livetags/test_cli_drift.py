@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,14 +11,13 @@ import redis
 from alarm_rows import DAY_MS, T0_MS, alarm, switched, write_alarms, write_evidence, write_fleet_alarms
 from clickhouse_connect.driver.client import Client
 
-from livetags import cli
 from livetags.embedded import jars, java, topics
 from livetags.embedded.kafka_broker import KafkaBroker
 from livetags.key_file import ensure_keys
 from schemas.events import Rebuild
 from schemas.outputs import FleetAlarm
 from schemas.redis_keys import identifier_key
-from schemas.settings import SETTINGS_FILE_VARIABLE, Settings
+from schemas.settings import Settings
 from sources.rebuild import FEED
 from sources.records import read_records
 from udfs.privacy.pseudonym import KeyedPseudonyms
@@ -31,40 +29,7 @@ Command = Callable[..., tuple[int, str, str]]
 
 
 @pytest.fixture
-def livetags(
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-    tmp_path: Path,
-    valkey: str,
-    clickhouse: str,
-    database: str,
-    prefix: str,
-) -> Command:
-    """Runs the command over the stores of the test; returns exit code, standard output, standard error."""
-    monkeypatch.delenv(SETTINGS_FILE_VARIABLE, raising=False)
-    for name, value in {
-        "LIVETAGS_DATA_DIR": str(tmp_path / "data"),
-        "LIVETAGS_REDIS_URL": valkey,
-        "LIVETAGS_CLICKHOUSE_URL": clickhouse,
-        "LIVETAGS_CLICKHOUSE_DATABASE": database,
-        "LIVETAGS_REDIS_KEY_PREFIX": prefix,
-        "COLUMNS": "200",
-    }.items():
-        monkeypatch.setenv(name, value)
-
-    def call(*arguments: str) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["livetags", *arguments])
-        capsys.readouterr()
-        with pytest.raises(SystemExit) as ended:
-            cli.main()
-        told = capsys.readouterr()
-        return int(ended.value.code or 0), told.out, told.err
-
-    return call
-
-
-@pytest.fixture
-def person(livetags: Command, valkey: str, prefix: str, clickhouse_client: Client, database: str) -> str:
+def person(command: Command, valkey: str, prefix: str, clickhouse_client: Client, database: str) -> str:
     """Pseudonym of somebody who went from music to games, and whose number is MSISDN."""
     pseudonyms = KeyedPseudonyms(ensure_keys(Settings()))
     user = pseudonyms.person("ref-1")
@@ -77,19 +42,19 @@ pytestmark = pytest.mark.stores
 
 
 def test_a_persons_drift_is_shown_by_number_and_by_pseudonym(
-    livetags: Command, person: str, clickhouse_client: Client, database: str, tmp_path: Path
+    command: Command, person: str, clickhouse_client: Client, database: str, tmp_path: Path
 ) -> None:
     write_alarms(clickhouse_client, database, [alarm(user=person)])
     picture = tmp_path / "drift.svg"
     for who in (MSISDN, person):
-        code, out, _ = livetags("drift", who, "--out", str(picture))
+        code, out, _ = command("drift", who, "--out", str(picture))
         assert code == 0
         assert "games 2 % -> 30 %" in out
         assert "◆ change" in out
         assert "▲ ↻ generation 1, refined" in out
         assert MSISDN not in out.partition("drawn in")[0]
     assert person[:8] in picture.read_text()
-    code, out, _ = livetags("drift", person, "--json")
+    code, out, _ = command("drift", person, "--json")
     found = json.loads(out)
     assert found["user"] == person
     assert found["alarms"][0]["rose"][0] == {"tag": "content:games", "before": 0.02, "since": 0.3}
@@ -97,41 +62,41 @@ def test_a_persons_drift_is_shown_by_number_and_by_pseudonym(
     assert found["events_by_day"]["2026-01-15"] == {"content:games": 16, "content:news": 4}
 
 
-def test_who_did_not_change_is_shown_too_and_a_stranger_is_not_found(livetags: Command, person: str) -> None:
-    code, out, _ = livetags("drift", person)
+def test_who_did_not_change_is_shown_too_and_a_stranger_is_not_found(command: Command, person: str) -> None:
+    code, out, _ = command("drift", person)
     assert code == 0
     assert "no change was noticed" in out
-    code, _, err = livetags("drift", "nobody")
+    code, _, err = command("drift", "nobody")
     assert code == 1
     assert "nothing of that user" in err
 
 
 def test_without_a_user_the_newest_alarms_and_shifts_of_everybody(
-    livetags: Command, clickhouse_client: Client, database: str
+    command: Command, clickhouse_client: Client, database: str
 ) -> None:
-    code, out, _ = livetags("drift")
+    code, out, _ = command("drift")
     assert code == 0
     assert "no change of anybody" in out
     write_alarms(clickhouse_client, database, [alarm(user=f"u{day}", day=day) for day in (20, 21)])
     write_alarms(clickhouse_client, database, [alarm(user="v", kind="volume", day=9, status="noted")])
     shift = [FleetAlarm(shard, T0_MS + shard * DAY_MS, 40, 300, 0.01) for shard in (1, 2)]
     write_fleet_alarms(clickhouse_client, database, "run", shift)
-    code, out, _ = livetags("drift")
+    code, out, _ = command("drift")
     assert code == 0
     assert "shares refined 2, volume noted 1" in out
     assert "80 people under suspicion at once in 2 shards (1, 2)" in out
-    newest = json.loads(livetags("drift", "--json", "--last", "1", "--kind", "shares")[1])
+    newest = json.loads(command("drift", "--json", "--last", "1", "--kind", "shares")[1])
     assert [each["user"] for each in newest["newest"]] == ["u21"]
     assert newest["fleet_shifts"][0]["shards"] == [1, 2]
 
 
-def test_a_request_is_appended_to_a_file_that_the_feed_reads(livetags: Command, person: str, tmp_path: Path) -> None:
+def test_a_request_is_appended_to_a_file_that_the_feed_reads(command: Command, person: str, tmp_path: Path) -> None:
     file = tmp_path / "rebuild.pb"
-    code, out, _ = livetags("rebuild", MSISDN, "--out", str(file))
+    code, out, _ = command("rebuild", MSISDN, "--out", str(file))
     assert code == 0
     assert "counts 1/8" in out or "count 1/8" in out
     assert f"livetags drift {person}" in out
-    told = json.loads(livetags("rebuild", MSISDN, "--since", "2026-01-15", "--out", str(file), "--json")[1])
+    told = json.loads(command("rebuild", MSISDN, "--since", "2026-01-15", "--out", str(file), "--json")[1])
     assert told["since_ms"] == T0_MS + 14 * DAY_MS
     values = [value for _, value in read_records(FEED, file, 1 << 20)]
     pseudonyms = KeyedPseudonyms(Settings().keys())
@@ -163,7 +128,7 @@ def test_a_request_is_appended_to_a_file_that_the_feed_reads(livetags: Command, 
     ],
 )
 def test_a_mistake_is_one_clear_line_and_writes_nothing(
-    livetags: Command,
+    command: Command,
     person: str,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -172,18 +137,18 @@ def test_a_mistake_is_one_clear_line_and_writes_nothing(
     expected: str,
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    got, _, err = livetags(*[person if argument == "PERSON" else argument for argument in arguments])
+    got, _, err = command(*[person if argument == "PERSON" else argument for argument in arguments])
     assert got == code
     assert expected in err.replace("\n", " ")
     assert not list(tmp_path.glob("*.*"))
 
 
 @pytest.mark.kafka
-def test_a_request_is_published_keyed_by_the_identifier(livetags: Command, person: str, tmp_path: Path) -> None:
+def test_a_request_is_published_keyed_by_the_identifier(command: Command, person: str, tmp_path: Path) -> None:
     kafka_jars = jars.fetch("kafka-broker", jars.DEFAULT_FOLDER)
     with KafkaBroker(tmp_path / "kafka", java.java_home(), kafka_jars) as broker:
         topics.create_topic(broker.bootstrap, FEED.topic, 1)
-        code, out, _ = livetags("rebuild", MSISDN, "--brokers", f"kafka://{broker.bootstrap}", "--json")
+        code, out, _ = command("rebuild", MSISDN, "--brokers", f"kafka://{broker.bootstrap}", "--json")
         [(_, _, key, value)] = list(topics.read_all(broker.bootstrap, FEED.topic))
     assert key == MSISDN.encode()
     assert code == 0
