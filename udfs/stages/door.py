@@ -15,7 +15,7 @@ from zlib import crc32
 from msgspec.structs import replace
 
 from schemas import state
-from schemas.events import CardsOpened, Event, Link, Registration, RightsRequest
+from schemas.events import CardsOpened, Event, Link, Rebuild, Registration, RightsRequest
 from schemas.outputs import (
     Alarm,
     DeadLetter,
@@ -214,6 +214,8 @@ class Door:
             if person is not None:
                 entered.user = person
                 self._forward(person, each.number, each.position, entered, passed)
+            elif isinstance(entered, Rebuild) and self._run.inputs[each.position >> FEED_SHIFT].linked:
+                self._reject(Reason.PERSON_UNKNOWN, each.position, passed, counts)
             else:
                 self._fold(user, profile, entered, each.position, passed, counts)
         return True
