@@ -497,7 +497,8 @@ def _show_codes(what: str, counts: dict[str, int], meaning: dict[str, str]) -> N
 def _show_verdict(verdict: Verdict) -> None:
     out.print(
         f"{verdict.events_in:,} records of the log recomputed; compared {verdict.users:,} profiles, "
-        f"{verdict.tags:,} tags, {verdict.rows:,} rows of evidence, {verdict.dead_letters:,} dead letters"
+        f"{verdict.tags:,} tags, {verdict.rows:,} rows of evidence, {verdict.dead_letters:,} dead letters, "
+        f"{verdict.alarms:,} changes of behaviour"
     )
     if verdict.capped_groups:
         out.print(f"{verdict.capped_groups:,} groups beyond the cap on tags: held to bounds and totals in Redis")

@@ -165,7 +165,7 @@ ShareChange = tuple[str, float, float]
 """(``<group>:<tag>``, share before, share since)"""
 
 AlarmKind = Literal["shares", "volume", "by_hand"]
-AlarmStatus = Literal["noted", "provisional", "refined", "timed_out", "void"]
+AlarmStatus = Literal["noted", "provisional", "refined", "timed_out"]
 
 
 class Alarm(Struct, array_like=True):
@@ -192,7 +192,7 @@ class Alarm(Struct, array_like=True):
         The tags whose shares changed most; of a volume alarm the tag is empty and the numbers are events a day.
     status
         ``noted``: no rebuild. ``provisional``: everything before the alarm is down-weighted. ``refined``: only what is
-        older than `since_ms` is. ``timed_out``, ``void``: as provisional, and it stays so.
+        older than `since_ms` is. ``timed_out``: as provisional, and it stays so.
     factor
         What earlier evidence of the rebuilt groups was multiplied by; 1 of a volume alarm.
     """
