@@ -274,7 +274,7 @@ class _City:
                 owner = event.person if isinstance(event, Registration) else _owner(event, identifier)
                 who = owner if owner != event.user else ""  # what the door refuses names nobody
                 if isinstance(event, Rebuild) and owner == event.user:
-                    raise Rejected(Reason.PERSON_UNKNOWN)
+                    raise Rejected(Reason.NO_PROFILE)
                 self._prepare(event, identifier)
                 try:
                     # of an identifier nobody is known to be behind, behaviour is not watched
@@ -345,6 +345,8 @@ class _City:
         if isinstance(event, RightsRequest):
             return  # asking for what is held is no behaviour
         if isinstance(event, Rebuild):
+            if not person.n:
+                raise Rejected(Reason.NO_PROFILE)
             alarm = Alarm(name, "by_hand", event.event_time_ms, event.since_ms, 0, person.n, 1.0, 0.0)
             person.alarms.append(alarm)
             self._rebuild(person, alarm)

@@ -211,14 +211,17 @@ class Alarm(Struct, array_like=True):
     factor: float = 1.0
 
 
-class Rebuilt(NamedTuple):
-    """What the history says for a rebuild, or None that it did not say it in time.
+PastPiece = tuple[str, str, int, float, float]
+"""(group, tag, event time in ms, value, what earlier rebuilds have left of it: 1 for all)"""
 
-    `rows` are (group, tag, event time in ms, value): evidence folded before the alarm, from after the change.
+
+class Rebuilt(NamedTuple):
+    """What the history says for a rebuild: evidence folded before the alarm, from after the change; None that it did
+    not say it in time.
     """
 
     alarm: Alarm
-    rows: Sequence[tuple[str, str, int, float]] | None
+    rows: Sequence[PastPiece] | None
 
 
 class FleetAlarm(NamedTuple):

@@ -31,7 +31,7 @@ class Reason(StrEnum):
     NO_CONSENT = "no_consent"
     ERASED = "erased"
     SINCE_IMPOSSIBLE = "since_impossible"
-    PERSON_UNKNOWN = "person_unknown"
+    NO_PROFILE = "no_profile"
 
 
 MEANING: dict[Reason, str] = {
@@ -58,7 +58,7 @@ MEANING: dict[Reason, str] = {
     Reason.NO_CONSENT: "the person has not consented to any purpose the event could be used for",
     Reason.ERASED: "from before the person's erasure: it must not bring them back",
     Reason.SINCE_IMPOSSIBLE: "a rebuild is asked for since a time that is missing, or later than the request itself",
-    Reason.PERSON_UNKNOWN: "a rebuild is asked of an identifier nobody is known to be behind, so of no person's profile",
+    Reason.NO_PROFILE: "a rebuild is asked of somebody who has no profile, or is not known to be behind the identifier",
 }
 
 

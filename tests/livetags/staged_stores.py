@@ -207,11 +207,18 @@ class Stores:
     def answer(self, alarm: Alarm) -> Rebuilt:
         """What the history says for a rebuild."""
         rows = []
+        earlier = [
+            a for a in self.alarms.values() if a.user == alarm.user and a.factor < 1 and a.generation < alarm.generation
+        ]
         for (user, tag, time_ms, event_id), value in self.rows.items():
             group, _, name = tag.partition(":")
-            old = self.numbers[user, tag, time_ms, event_id] <= alarm.seq
-            if user == alarm.user and GROUPS[group].drift and old and time_ms >= alarm.since_ms:
-                rows.append((group, name, time_ms, value))
+            number = self.numbers[user, tag, time_ms, event_id]
+            if user == alarm.user and GROUPS[group].drift and number <= alarm.seq and time_ms >= alarm.since_ms:
+                kept = 1.0
+                for each in earlier:
+                    if number <= each.seq and (each.status != "refined" or time_ms < each.since_ms):
+                        kept *= each.factor
+                rows.append((group, name, time_ms, value, kept))
         return Rebuilt(alarm, rows)
 
 

@@ -22,6 +22,7 @@ MAX_MAGNITUDE = 1e15
 
 _NOT_FINITE = Refused(Reason.VALUE_NOT_FINITE)
 _NO_CONSENT = Refused(Reason.NO_CONSENT)
+_NO_PROFILE = Refused(Reason.NO_PROFILE)
 _BEFORE_ERASURE = Refused(Reason.ERASED)
 
 
@@ -45,6 +46,8 @@ def fold(profile: Profile, event: Event, rules: Rules, fleet: FleetMemory | None
     if kind is RightsRequest:
         return _asked(profile, event)  # type: ignore[arg-type]
     if kind is Rebuild:
+        if not profile.n:
+            return _NO_PROFILE
         return Folded((), (), (ask_rebuild(profile, event, rules),))  # type: ignore[arg-type]
     evidence: tuple[Evidence, ...] = ()
     forgotten: tuple[str, ...] = ()

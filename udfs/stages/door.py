@@ -215,7 +215,7 @@ class Door:
                 entered.user = person
                 self._forward(person, each.number, each.position, entered, passed)
             elif isinstance(entered, Rebuild) and self._run.inputs[each.position >> FEED_SHIFT].linked:
-                self._reject(Reason.PERSON_UNKNOWN, each.position, passed, counts)
+                self._reject(Reason.NO_PROFILE, each.position, passed, counts)
             else:
                 self._fold(user, profile, entered, each.position, passed, counts)
         return True
