@@ -19,7 +19,7 @@ def sentence(alarm: Alarm, utc_offset_ms: int) -> str:
     about = f"{since.day} {since:%B}" + (f" {since.year}" if since.year != noticed.year else "")
     on = dated(noticed)
     if alarm.kind == "by_hand":
-        return f"asked for by hand on {on}: what came before {about} counts less; {became_of(alarm)}"
+        return f"asked for by hand on {on}, to count from {about}: {became_of(alarm)}"
     sure = f"evidence {alarm.evidence:.1f}"
     if alarm.kind == "volume":
         return f"{changes(alarm)} since about {about}; noticed on {on} ({sure}), {became_of(alarm)}"

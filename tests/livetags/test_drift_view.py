@@ -101,8 +101,8 @@ def test_with_colours_bars_are_as_wide_as_one_another() -> None:
         ),
         (
             alarm(kind="by_hand", since_day=-7, status="provisional", generation=2),
-            "asked for by hand on 21 January 2026: what came before 25 December 2025 counts less; profile rebuilt "
-            "(generation 2, provisional)",
+            "asked for by hand on 21 January 2026, to count from 25 December 2025: profile rebuilt (generation 2, "
+            "provisional)",
         ),
     ],
 )
