@@ -58,6 +58,11 @@ def accumulate(packed: bytes, e_value: float, pi: float, time: float) -> tuple[b
     return pack(_LAYOUT, *evidence, weight, since), sum(evidence) / len(KAPPAS)
 
 
+def evidence_of(packed: bytes) -> float:
+    """The mean evidence R that is kept."""
+    return sum(unpack(_LAYOUT, packed)[: len(KAPPAS)]) / len(KAPPAS) if packed else 0.0
+
+
 def estimated_change(packed: bytes) -> float:
     """When the change was, most likely, in buckets."""
     since: float = unpack(_LAYOUT, packed)[-1]

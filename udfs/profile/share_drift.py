@@ -18,7 +18,7 @@ from schemas.drift_rules import MS_PER_YEAR, DriftRules
 from schemas.outputs import ShareChange
 from schemas.tag_group import MS_PER_DAY
 from udfs.local_time import is_workday
-from udfs.profile.e_detector import accumulate, estimated_change
+from udfs.profile.e_detector import accumulate, estimated_change, evidence_of
 from udfs.profile.shares import (
     PRIOR_MASS,
     REBUILT_MASS,
@@ -29,6 +29,8 @@ from udfs.profile.shares import (
     observed_and_expected,
 )
 
+OTHER = ""
+"""Counts of tags not told apart in a bucket: they never get a class of their own."""
 BUCKET_MS = 6 * 3_600_000
 BUCKETS_PER_DAY = MS_PER_DAY // BUCKET_MS
 CONTEXTS = 4
@@ -112,6 +114,21 @@ def close(
     return noticed
 
 
+def described(memory: DriftMemory) -> dict[str, object]:
+    """What the packed fields hold, for people: shares expected and observed lately, by tag; of volume, days counted."""
+    numbers = Numbers(memory.numbers, CONTEXTS, len(memory.tags) + 1)
+    observed, expected = observed_and_expected(numbers)
+    tags = [*memory.tags, "other"]
+    return {
+        "numbers": {
+            tag: {"expected": round(e, 4), "observed": round(o, 4)}
+            for tag, e, o in zip(tags, expected, observed, strict=True)
+        },
+        "evidence": round(evidence_of(memory.evidence), 4),
+        "volume": {"day": memory.volume.day, "events": memory.volume.count} if memory.volume is not None else None,
+    }
+
+
 def population_shares(tags: int, max_tags: int) -> list[float]:
     """What is expected of somebody unknown: all classes alike, those not told apart yet in the last one."""
     each = 1.0 / (max_tags + 1)
@@ -183,7 +200,7 @@ def _tell_apart(
     other = len(tags)
     pooled_mass = sum(numbers.mass) + PRIOR_MASS
     for tag in sorted(counts):
-        if tag in tags:
+        if tag in tags or tag == OTHER:
             continue
         share = counts[tag] / total
         if len(tags) < rules.max_tags:
