@@ -23,6 +23,7 @@ from udfs.profile.shares import (
     PRIOR_MASS,
     REBUILT_MASS,
     Numbers,
+    baseline_before,
     compare,
     distance_bits,
     learn,
@@ -95,7 +96,7 @@ def close(
     if memory.buckets >= rules.min_buckets and _cooled_down(memory, start_ms, rules):
         elapsed_ms = (bucket - memory.bucket) * BUCKET_MS
         pi = rules.alpha_per_year * elapsed_ms / MS_PER_YEAR
-        memory.evidence, evidence = accumulate(memory.evidence, step.e_value, pi, bucket)
+        memory.evidence, evidence = accumulate(memory.evidence, step.e_value, pi, bucket, memory.buckets)
         _count_day(memory, bucket // BUCKETS_PER_DAY, step.e_value, evidence)
     else:
         evidence = 0.0
@@ -177,10 +178,12 @@ def _noticed(
     if distance < rules.min_distance_bits:
         return None
     # one bucket before the estimate: rather some old evidence at full weight than some new at little
-    since_ms = begins_ms(round(estimated_change(memory.evidence)) - 1, utc_offset_ms)
+    change = estimated_change(memory.evidence)
+    since_ms = begins_ms(round(change.time) - 1, utc_offset_ms)
+    before_change = baseline_before(numbers, memory.buckets + 1 - change.step, rules)
     changes = [
         (tag, round(before, 4), round(since, 4))
-        for tag, before, since in zip([*memory.tags, "other"], expected, observed, strict=True)
+        for tag, before, since in zip([*memory.tags, "other"], before_change, observed, strict=True)
         if abs(since - before) >= _SHOWN_FROM
     ]
     changes.sort(key=lambda change: (change[1] - change[2], change[0]))
