@@ -7,10 +7,9 @@ import subprocess
 import sys
 import time
 from base64 import b64encode
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from threading import Event, Thread
 from typing import Any
 
 import pytest
@@ -30,14 +29,13 @@ from city_runs import (
     redis_content,
     small_city,
 )
-from harness import fresh_settings, hot_client, hot_profiles, run, verified
+from harness import Job, fresh_settings, hot_client, hot_profiles, run, verified
 from pydantic import SecretStr
 from rich.console import Console
 
-from livetags import ledger
 from livetags.embedded import jars, java, topics
 from livetags.embedded.kafka_broker import KafkaBroker
-from livetags.inputs import Input, resolve
+from livetags.inputs import resolve
 from livetags.job_process import JobFailed, job_environment
 from livetags.progress import ConsoleProgress
 from livetags.publishing import publish_in_step
@@ -215,51 +213,6 @@ def test_the_keys_are_in_their_file_only(left: Left) -> None:
 
 
 # From topics
-
-
-@dataclass
-class Job:
-    """The job over topics, in a thread, until it is told to stop."""
-
-    settings: Settings
-    inputs: list[Input]
-    restore: str = ""
-    _stop: Event = field(default_factory=Event)
-    _finished: list[Finished] = field(default_factory=list)
-    _failed: list[BaseException] = field(default_factory=list)
-
-    def __post_init__(self) -> None:
-        self._thread = Thread(target=self._run, name="job")
-        self._thread.start()
-
-    def _run(self) -> None:
-        try:
-            options: dict[str, Any] = {"bounded": False, "restore": self.restore}
-            self._finished.append(run(self.settings, self.inputs, interrupted=lambda _: self._stop.is_set(), **options))
-        except BaseException as error:
-            self._failed.append(error)
-
-    def stop(self) -> Finished:
-        self._stop.set()
-        self._thread.join(120)
-        if self._failed:
-            raise self._failed[0]
-        return self._finished[0]
-
-    def events_in(self) -> int:
-        client = migrated_clickhouse(self.settings)
-        database = self.settings.clickhouse_database
-        runs = ledger.runs(client, database)
-        return ledger.totals(client, database, runs[-1].run_id).events_in if runs else 0
-
-    def until(self, what: Callable[[], bool], seconds: float, every_s: float = 0.1) -> float:
-        """Wait; returns the seconds it took."""
-        began = time.monotonic()
-        while not what():
-            assert not self._failed, self._failed
-            assert time.monotonic() - began < seconds, f"not within {seconds} s"
-            time.sleep(every_s)
-        return time.monotonic() - began
 
 
 @dataclass
