@@ -382,10 +382,6 @@ def test_an_alarm_and_a_withdrawal_in_one_batch_leave_no_name_either() -> None:
     assert job.rebuilds.asked == []
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="the operator puts answers into the history after the batch has taken out what must not be written any more",
-)
 def test_an_answer_and_a_withdrawal_in_one_batch_leave_no_name_in_the_history() -> None:
     job, _ = drifted()
     alarm = job.pending()
@@ -397,10 +393,6 @@ def test_an_answer_and_a_withdrawal_in_one_batch_leave_no_name_in_the_history() 
     assert [named(each) for each in out.history.alarms] == [set()]
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="the operator puts answers into the history after the batch has taken out what must not be written any more",
-)
 def test_an_answer_and_an_erasure_in_one_batch_leave_no_alarm_in_the_history() -> None:
     job, _ = drifted()
     alarm = job.pending()
@@ -422,7 +414,6 @@ def test_consent_that_went_and_came_back_meanwhile_brings_nothing_back_either() 
     assert job.profile().groups["content"].cells.keys() == {"news"}
 
 
-@pytest.mark.xfail(strict=True, reason="the counter takes the row that says what became of a rebuild for another alarm")
 def test_alarms_are_counted_once_each_and_not_again_when_refined() -> None:
     job, _ = drifted()
     assert job.counted("drift_alarms") == 1
@@ -439,7 +430,7 @@ def test_a_shift_of_everybody_reaches_the_history_and_is_counted() -> None:
         job.batch(*granted(person))
     told_of: list[Any] = []
     calm = 24
-    for day in range(calm + 8):
+    for day in range(calm + 12):
         category = "music" if day < calm else "games"
         out = job.batch(*(event for person in crowd for event in days(day, day + 1, category, person)))
         told_of += out.history.fleet_alarms
@@ -447,7 +438,7 @@ def test_a_shift_of_everybody_reaches_the_history_and_is_counted() -> None:
     assert told_of
     first = told_of[0]
     assert first.shard == FIRST_SHARD + SHARD
-    assert T0_MS + calm * DAY_MS < first.at_ms <= T0_MS + (calm + 8) * DAY_MS
+    assert T0_MS + calm * DAY_MS < first.at_ms <= T0_MS + (calm + 12) * DAY_MS
     assert 4 <= first.suspects <= first.buckets <= WINDOW_BUCKETS
     assert job.counted("fleet_shifts") == len(told_of)
     assert job.counts().fleet.raised == []

@@ -56,6 +56,8 @@ class Start:
     bucket: int
     evidence: Vector
     weight: float
+    step: int
+    days: int
 
 
 @dataclass
@@ -129,7 +131,7 @@ class PlainDetector:
         self.step += 1
 
         alarm = None
-        if evidence >= 1 and len(self.evidence_days) >= rules.min_days:
+        if evidence >= 1 and round(len(self.evidence_days) - self._start("days")) >= rules.min_days:
             alarm = self._alarm(start_ms + BUCKET_MS)
         if alarm is not None:
             self._rebuilt(alarm.at_ms)
@@ -149,21 +151,26 @@ class PlainDetector:
 
     def _weigh(self, bucket: int, e_value: float) -> float:
         pi = self.rules.alpha_per_year * (bucket - self.last_bucket) / 4 / 365.25
-        self.starts.append(Start(bucket, np.full(3, pi), 1.0))
+        self.starts.append(Start(bucket, np.full(3, pi), 1.0, self.since_rebuild, len(self.evidence_days)))
         for start in self.starts:
             start.evidence = start.evidence * (1 - KAPPAS + KAPPAS * e_value)
-            start.weight *= 0.95 * e_value
+            start.weight *= 0.93 * e_value
         sums = sum((start.evidence for start in self.starts), np.zeros(3))
         for start in self.starts:
             start.evidence = start.evidence * np.minimum(1, 100 / np.maximum(sums, 1e-300))
         evidence = float(np.minimum(sums, 100).mean())
-        if evidence < 1e-4:
-            self.evidence_days, self.suspect = set(), False
-        elif evidence >= 0.01:
+        if evidence < 0.003:
+            self.suspect = False
+        elif evidence >= 0.03:
             self.suspect = True
         if e_value > 1.05:
             self.evidence_days.add(bucket // 4)
         return evidence
+
+    def _start(self, of: str) -> float:
+        """Mean of the instants the change may have been at, each weighed by what has become of it."""
+        weights = np.array([start.weight for start in self.starts])
+        return float(weights @ [getattr(start, of) for start in self.starts] / weights.sum())
 
     def _alarm(self, at_ms: int) -> PlainAlarm | None:
         observed, expected = self._short(self.observed), self._short(self.expected)
@@ -172,12 +179,22 @@ class PlainDetector:
         distance = entropy(middle) - (entropy(observed) + entropy(expected)) / 2
         if distance < self.rules.min_distance_bits:
             return None
-        weights = np.array([start.weight for start in self.starts])
-        since = float(weights @ [start.bucket for start in self.starts] / weights.sum())
+        since = self._start("bucket")
+        # baseline and observation are mixtures of the shares before and since; the factors follow from the half-lives
+        ago = self.since_rebuild + 1 - self._start("step")
+        old = 2 ** (-ago / self.rules.short_half_life_buckets)
+        long = 2 ** (-1 / self.rules.long_half_life_buckets)
+        new = (1 - long**ago) / (1 - long) / self._long_mass(self.baseline)
+        baseline = self._long(self.baseline) / self._long(self.baseline).sum()
+        if 1 - old - new >= 0.1:
+            solved = np.linalg.solve([[1 - new, new], [old, 1 - old]], np.array([baseline, observed]))
+            before, since_then = (np.maximum(each, 0) / np.maximum(each, 0).sum() for each in solved)
+        else:
+            before, since_then = baseline, observed
         moved = [
-            (tag, float(expected[k]), float(observed[k]))
+            (tag, float(before[k]), float(since_then[k]))
             for tag, k in [*((tag, k) for k, tag in enumerate(self.tags)), ("other", -1)]
-            if abs(observed[k] - expected[k]) >= 0.02
+            if abs(since_then[k] - before[k]) >= 0.02
         ]
         moved.sort(key=lambda change: change[1] - change[2])
         return PlainAlarm(

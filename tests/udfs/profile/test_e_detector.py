@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from numpy.random import Generator
 
-from udfs.profile.e_detector import KAPPAS, accumulate, estimated_change
+from udfs.profile.e_detector import KAPPAS, Instant, accumulate, estimated_change
 
 STEPS_A_YEAR = 4 * 365.25
 ALPHA = 40.0  # so that a few years have enough alarms to count
@@ -57,7 +57,7 @@ def alarms_of(family: NextValue, rng: Generator) -> int:
     packed, value, evidence, alarms = b"", 1.0, 0.0, 0
     for time in range(STEPS):
         value = family(rng, value, evidence)
-        packed, evidence = accumulate(packed, value, PI, float(time))
+        packed, evidence = accumulate(packed, value, PI, Instant(float(time)))
         if evidence >= 1.0:
             packed, evidence, alarms = b"", 0.0, alarms + 1
     return alarms
@@ -75,7 +75,7 @@ def test_alarms_a_year_are_at_most_alpha_whatever_the_e_values(family: NextValue
 def test_e_values_of_one_spend_the_budget_to_the_last() -> None:
     packed, alarms = b"", []
     for time in range(4_000):
-        packed, evidence = accumulate(packed, 1.0, PI, float(time))
+        packed, evidence = accumulate(packed, 1.0, PI, Instant(float(time)))
         if evidence >= 1.0:
             packed = b""
             alarms.append(time)
@@ -84,11 +84,11 @@ def test_e_values_of_one_spend_the_budget_to_the_last() -> None:
 
 
 def test_the_beginning_is_no_evidence_but_the_first_steps() -> None:
-    packed, evidence = accumulate(b"", 3.0, 0.01, 5.0)
+    packed, evidence = accumulate(b"", 3.0, 0.01, Instant(5.0, 6.0, 7.0))
     each = [0.01 * (1.0 - kappa + kappa * 3.0) for kappa in KAPPAS]
     assert isclose(evidence, sum(each) / 3, rel_tol=1e-6)
     assert np.allclose(unpack("<3f", packed[:12]), each, rtol=1e-6)
-    assert estimated_change(packed) == 5.0
+    assert estimated_change(packed) == Instant(5.0, 6.0, 7.0)
 
 
 def test_a_step_is_that_of_each_component() -> None:
@@ -97,36 +97,36 @@ def test_a_step_is_that_of_each_component() -> None:
     for time in range(50):
         value, pi = rng.lognormal(0.0, 0.5), rng.random() * 0.01
         components = (components + pi) * (1.0 - np.array(KAPPAS) + np.array(KAPPAS) * value)
-        packed, evidence = accumulate(packed, value, pi, float(time))
+        packed, evidence = accumulate(packed, value, pi, Instant(float(time)))
         assert isclose(evidence, components.mean(), rel_tol=1e-5)
 
 
 def test_no_time_and_no_evidence_is_no_evidence() -> None:
-    packed, evidence = accumulate(b"", 1e9, 0.0, 1.0)
+    packed, evidence = accumulate(b"", 1e9, 0.0, Instant(1.0))
     assert evidence == 0.0
-    assert accumulate(packed, 1e9, 0.0, 2.0)[1] == 0.0
+    assert accumulate(packed, 1e9, 0.0, Instant(2.0))[1] == 0.0
 
 
 def test_a_zero_takes_all_that_was_staked_and_the_next_change_is_still_found() -> None:
-    packed, _ = accumulate(b"", 5.0, 0.01, 1.0)
+    packed, _ = accumulate(b"", 5.0, 0.01, Instant(1.0))
     before = unpack("<3f", packed[:12])
-    packed, evidence = accumulate(packed, 0.0, 0.0, 2.0)
+    packed, evidence = accumulate(packed, 0.0, 0.0, Instant(2.0))
     assert isclose(evidence, sum((1.0 - kappa) * r for kappa, r in zip(KAPPAS, before)) / 3, rel_tol=1e-6)
     for time in range(3, 9):
-        packed, evidence = accumulate(packed, 4.0, 0.01, float(time))
+        packed, evidence = accumulate(packed, 4.0, 0.01, Instant(float(time)))
     assert evidence > 1.0
-    assert 2.0 <= estimated_change(packed) <= 4.0
+    assert 2.0 <= estimated_change(packed).time <= 4.0
 
 
 def test_evidence_is_capped_and_quickly_lost_again() -> None:
     packed, evidence = b"", 0.0
     for time in range(200):
-        packed, evidence = accumulate(packed, 1e6, 0.01, float(time))
+        packed, evidence = accumulate(packed, 1e6, 0.01, Instant(float(time)))
     assert evidence == 100.0
-    assert np.isfinite(unpack("<5f", packed)).all()
-    assert estimated_change(packed) <= 2.0
+    assert np.isfinite(unpack("<7f", packed)).all()
+    assert estimated_change(packed).time <= 2.0
     for time in range(200, 240):
-        packed, evidence = accumulate(packed, 0.5, 0.0, float(time))
+        packed, evidence = accumulate(packed, 0.5, 0.0, Instant(float(time)))
     assert evidence < 0.2
 
 
@@ -140,14 +140,16 @@ def test_the_estimated_change_is_close_to_the_true_one(after: float) -> None:
         packed, evidence, time = b"", 0.0, 80_000
         while evidence < 1.0:
             mean = after if time >= change else 0.97
-            packed, evidence = accumulate(packed, mean * exp(rng.normal(-0.045, 0.3)), 0.02 / STEPS_A_YEAR, float(time))
+            packed, evidence = accumulate(
+                packed, mean * exp(rng.normal(-0.045, 0.3)), 0.02 / STEPS_A_YEAR, Instant(float(time))
+            )
             time += 1
-        errors.append(estimated_change(packed) - change)
+        errors.append(estimated_change(packed).time - change)
     assert -8.0 <= np.median(errors) <= 4.0
     assert np.mean(np.abs(errors) <= 14.0) >= 0.9
 
 
-def test_it_is_kept_as_five_floats() -> None:
-    packed, _ = accumulate(b"", 2.0, 0.01, 1.0)
-    assert len(packed) == 20
-    assert accumulate(packed, 2.0, 0.01, 2.0) == accumulate(bytes(packed), 2.0, 0.01, 2.0)
+def test_it_is_kept_as_seven_floats() -> None:
+    packed, _ = accumulate(b"", 2.0, 0.01, Instant(1.0))
+    assert len(packed) == 28
+    assert accumulate(packed, 2.0, 0.01, Instant(2.0)) == accumulate(bytes(packed), 2.0, 0.01, Instant(2.0))

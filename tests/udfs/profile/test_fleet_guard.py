@@ -80,11 +80,6 @@ def test_a_change_of_everybody_is_a_shift_within_the_week_and_no_change_of_anybo
     assert [each for each in alarms if each[0] not in (3, 7)] == []
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="buckets from before a shift that are closed after it still count, so a shift is noticed and told again, "
-    "also for the same instant, and everybody begins anew as often",
-)
 def test_one_operational_alarm_tells_of_a_shift() -> None:
     fleet = FleetMemory()
     for _ in range(12):
