@@ -181,7 +181,7 @@ def test_the_surest_come_first_and_at_most_so_many_a_second(history: FakeHistory
     answers = taken(mine, 1, 3)
     assert [answer.alarm.user for answer in answers] == ["u5", "u4", "u3"]
     assert history.asked[0] == ["u5", "u4"]
-    assert 0.4 <= time.monotonic() - began_s < 2.0
+    assert time.monotonic() - began_s >= 0.4
 
 
 @pytest.mark.parametrize(("per_s", "at_once"), [(0.9, 1), (1.0, 1), (3.5, 3), (40.0, 40), (1e6, 100)])
@@ -284,7 +284,7 @@ def test_closing_while_it_rests_is_quick(history: FakeHistory, reader: Make) -> 
     taken(mine, 1, 1)
     began_s = time.monotonic()
     mine.close()
-    assert time.monotonic() - began_s < 1.0
+    assert time.monotonic() - began_s < WAIT_S
     assert history.closed == 1
 
 
