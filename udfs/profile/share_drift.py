@@ -1,7 +1,7 @@
 """Noticing that what a person turns to has changed: the detector over shares of tags.
 
 A step per closed bucket, that is per active part of a local day (00-06, 06-12, 12-18, 18-24), never per event: ten
-thousand events of one tag in one bucket weigh what one does. States: stable; suspect, from R >= 0.03 until R < 0.003;
+thousand events of one tag in one bucket weigh what one does. States: stable; suspect, from R >= 0.03 until R < 0.005;
 an alarm at R >= 1 with a distance and on distinct days enough; then a cool-down, in which the new behaviour is learnt.
 
 What it can't see: changes of volume alone (see `volume_drift`), changes among tags beyond `max_tags` of a person,
@@ -36,7 +36,7 @@ BUCKET_MS = 6 * 3_600_000
 BUCKETS_PER_DAY = MS_PER_DAY // BUCKET_MS
 CONTEXTS = 4
 
-SUSPECT_FROM, SUSPECT_UNTIL = 0.03, 0.003
+SUSPECT_FROM, SUSPECT_UNTIL = 0.03, 0.005
 _ALARM_FROM = 1.0
 _COUNTS_FROM = 1.05  # an e-value from which a day counts as one with evidence
 _MONTH_MS = 30 * MS_PER_DAY

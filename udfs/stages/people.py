@@ -129,6 +129,6 @@ class People:
             for name in denied:
                 del profile.groups[name]
             record_forgotten(person, denied, profile.last_event_ms, updated.history)
-            forget_drift(profile, denied)
+            forget_drift(profile, denied, self._rules)
         if profile.memory is not None:
             forget(profile.memory, lambda purpose: allowed(profile.consents, purpose, self._rules))

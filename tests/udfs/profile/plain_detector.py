@@ -159,7 +159,7 @@ class PlainDetector:
         for start in self.starts:
             start.evidence = start.evidence * np.minimum(1, 100 / np.maximum(sums, 1e-300))
         evidence = float(np.minimum(sums, 100).mean())
-        if evidence < 0.003:
+        if evidence < 0.005:
             self.suspect = False
         elif evidence >= 0.03:
             self.suspect = True

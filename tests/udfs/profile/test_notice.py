@@ -201,16 +201,16 @@ def test_a_withdrawal_of_other_groups_keeps_the_detectors_but_drops_the_rebuild(
     profile, _, _, _ = with_alarm()
     assert profile.drift is not None
     kept = replace(profile.drift, pending=None)
-    forget_drift(profile, ("spend",))
+    forget_drift(profile, ("spend",), RULES)
     assert profile.drift == kept
 
 
 def test_forgetting_no_groups_changes_nothing() -> None:
     profile, alarm, _, _ = with_alarm()
-    forget_drift(profile, ())
+    forget_drift(profile, (), RULES)
     assert profile.drift is not None
     assert profile.drift.pending is alarm
-    forget_drift(Profile(), ("content",))
+    forget_drift(Profile(), ("content",), RULES)
 
 
 def test_a_group_known_from_open_buckets_alone_is_forgotten_too() -> None:
@@ -218,7 +218,7 @@ def test_a_group_known_from_open_buckets_alone_is_forgotten_too() -> None:
     fold(profile, use(1, T0_MS, "music"), JUMPY)
     assert profile.drift is not None
     assert profile.drift.tags == []
-    forget_drift(profile, {"content"})
+    forget_drift(profile, {"content"}, RULES)
     assert profile.drift == DriftMemory()
 
 

@@ -190,11 +190,6 @@ def test_a_newer_alarm_is_answered_in_place_of_the_one_it_replaced() -> None:
     assert shard.weight("u") == pytest.approx(1.0)
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="merging takes the higher generation and leaves the alarm that waits with its own, so its answers are "
-    "ignored, it waits for ever, and the history is asked again with each batch of that person",
-)
 def test_after_a_merge_with_a_profile_rebuilt_more_often_nothing_waits_for_ever() -> None:
     shard = Shard()
     waiting(shard, "u")
