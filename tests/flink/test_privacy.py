@@ -393,9 +393,10 @@ def test_a_request_to_be_erased_empties_both_stores_and_the_state(live: Live) ->
         tables = {"erasures", "identity_links"}
         return {place for place in found if place not in tables and not place.startswith(staying)}
 
-    asked_ms = live.next_ms()
-    live.publish("rebuild", rebuild_of(person, asked_ms, asked_ms - DAY_MS))
-    live.job.until(lambda: _rows_of(live, person, "drift_alarms") == 1, 20)
+    _alarm(live, person)
+    time.sleep(2)
+    live.publish("dpi", live.use(person))  # brings what the history has answered
+    live.job.until(lambda: _rows_of(live, person, "drift_alarms", " AND status = 'refined'") == 1, 20)
     assert {"tag_evidence", "drift_alarms"} <= places()
     live.publish("rights", *erase_records(person, "case", live.next_ms()))
     took_s = live.job.until(lambda: not places(), 20)
@@ -425,6 +426,27 @@ def test_a_request_to_be_erased_empties_both_stores_and_the_state(live: Live) ->
     live.job.until(lambda: _rows_of(live, person, "dead_letters") == 1, 20)
     assert live.hot(person) == {}
     assert not _rows_of(live, person, "tag_evidence")
+
+
+def _alarm(live: Live, person: Person) -> None:
+    """An alarm of the person in the history."""
+    asked_ms = live.next_ms()
+    live.publish("rebuild", rebuild_of(person, asked_ms, asked_ms - DAY_MS))
+    live.job.until(lambda: _rows_of(live, person, "drift_alarms") == 1, 20)
+
+
+@pytest.mark.kafka
+@pytest.mark.xfail(
+    strict=True, reason="what the history answered before is written after the erasure that came with the same batch"
+)
+def test_an_erasure_right_after_an_alarm_takes_it_too(live: Live) -> None:
+    person = live.someone()
+    _alarm(live, person)
+    time.sleep(2)  # the history answers; the next batch, that of the erasure, takes it up
+    live.publish("rights", *erase_records(person, "at-once", live.next_ms()))
+    live.job.until(lambda: _rows_of(live, person, "erasures") == 1 and live.all_counted(), 20)
+    time.sleep(1)
+    assert _rows_of(live, person, "drift_alarms") == 0
 
 
 @pytest.fixture(scope="module")
