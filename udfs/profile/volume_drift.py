@@ -45,7 +45,7 @@ def count(memory: VolumeMemory, day: int, events: int, rules: DriftRules, utc_of
     """
     noticed = None
     if day > memory.day:
-        silent = range(memory.day + 1, min(day, memory.day + 1 + _MAX_SILENT_DAYS))
+        silent = range(max(memory.day + 1, day - _MAX_SILENT_DAYS), day)
         for closed in (memory.day, *silent):
             noticed = (
                 _close(memory, closed, memory.count if closed == memory.day else 0, rules, utc_offset_ms) or noticed
