@@ -43,7 +43,7 @@ run-city:
 	@echo "Try next:"
 	@echo "  $(BIN)/livetags assess $(CITY)       how well cleaning and tags find the truth (about a minute)"
 	@echo "  $(BIN)/livetags drift USER                   how a person changed, day by day; --out FILE.svg draws it"
-	@echo "  $(BIN)/livetags verify                       recompute every profile the slow way and compare both stores"
+	@echo "  $(BIN)/livetags verify                       recompute every profile the slow way and compare both stores (about a minute)"
 	@echo "  $(BIN)/livetags catalogue                    every tag: meaning, sources, half-life, purpose, sensitivity"
 	@echo "  $(BIN)/livetags rejects                      what could not be used, and why"
 	@echo "  $(BIN)/livetags export USER                  everything held of one person; erase USER takes it away, for good"
@@ -57,7 +57,7 @@ run-household:
 	@for user in 900 1228 906; do $(BIN)/livetags tags $$user --top 6; done
 	@echo
 	@echo "Try next:"
-	@echo "  $(BIN)/livetags verify                             recompute every profile the slow way and compare both stores"
+	@echo "  $(BIN)/livetags verify                             recompute every profile the slow way and compare both stores (about a minute)"
 	@echo "  $(BIN)/livetags tags 900 --at 2017-06-30T12:00     the same person half a year earlier, from ClickHouse"
 	@echo "  $(BIN)/livetags rejects                            what could not be used, and why"
 	@echo "  $(BIN)/livetags status --json                      where Redis and ClickHouse are, for your own client"

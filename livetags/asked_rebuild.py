@@ -51,7 +51,10 @@ def rebuild_record(settings: Settings, identifier: str, request: str, asked_ms: 
         For a pseudonym, from which no identifier can be told, and for a time after `asked_ms`.
     """
     if identifiers_of(settings, identifier) == [identifier]:
-        msg = "a rebuild is asked for by an IMSI, MSISDN or account, as the feeds have it, and the keys must be there"
+        msg = (
+            "a rebuild is asked for by an IMSI, MSISDN or account, as the feeds have it: a pseudonym can't be turned "
+            "back into one. If that is what was given, the pseudonym keys are missing: set LIVETAGS_PSEUDONYM_KEYS_FILE"
+        )
         raise ValueError(msg)
     if not 0 < since_ms <= asked_ms:
         msg = "--since is later than the person's newest event, so nothing would be left: expected a time before it"

@@ -28,6 +28,10 @@ from serving.fleet_shifts import fleet_shifts
 from udfs.tags import GROUPS
 
 _REBUILT_DAYS = 14
+_STATUSES = (
+    "provisional: all evidence from before the alarm counts less; refined: only what is older than the change; "
+    "noted: nothing is rebuilt"
+)
 _KINDS = ("shares", "volume", "by_hand")
 
 
@@ -103,8 +107,10 @@ def rebuild(
     out.print(f"asked for ({request}): what was done before {day} is to count 1/{2**chosen.rebuild_halvings} of before")
     if file is not None:
         out.print(
-            f"the request is in {file}; a job that continues from saved state carries it out:\n"
-            f"  livetags run profile_update --feed rebuild --input {file} --restore SAVEPOINT"
+            f"the request is in {file}, dated at the person's newest event; a job that continues from the savepoint of "
+            f"an unbounded run carries it out:\n"
+            f"  livetags run profile_update --feed rebuild --input {file} --restore SAVEPOINT\n"
+            "until a later event lets the job read the history again, all that was done before the request counts less"
         )
     out.print(f"then see `livetags drift {whose}`")
 
@@ -140,8 +146,7 @@ def _drift_of(chosen: Settings, user: str, picture: Path | None, as_json: bool) 
             out.print(line)
     for alarm in alarms:
         out.print(escape(sentence(alarm, offset_ms)), highlight=False)
-    if not alarms:
-        out.print("no change was noticed")
+    out.print(_STATUSES if alarms else "no change was noticed", highlight=False)
     if picture is not None:
         out.print(f"drawn in {picture}")
 
@@ -159,13 +164,18 @@ def _newest(chosen: Settings, last: int, kind: str, as_json: bool) -> None:
     offset_ms = _offset_ms(chosen)
     if newest:
         told = ", ".join(f"{each.kind} {each.status} {each.alarms:,}" for each in counts)
-        table = Table("user", "kind", "noticed", "since about", "what changed", "status", title=f"alarms: {told}")
+        table = Table(title=f"alarms: {told}")
+        table.add_column("user", overflow="fold")  # in full: it is what `livetags drift USER` takes
+        for name in ("kind", "noticed", "since about", "what changed", "status"):
+            table.add_column(name)
         for alarm in newest:
             noticed, since = local_day(alarm.at_ms, offset_ms), local_day(alarm.since_ms, offset_ms)
             table.add_row(alarm.user, alarm.kind, f"{noticed}", f"{since}", escape(changes(alarm)), alarm.status)
         out.print(table)
     else:
-        out.print("no change of anybody's behaviour was noticed")
+        out.print(f"no alarm of kind {kind}" if kind else "no change of anybody's behaviour was noticed")
+    if newest:
+        out.print(_STATUSES, highlight=False)
     for shift in shifts:
         out.print(
             f"a shift of everybody on {dated(local_day(shift.from_ms, offset_ms))}: {shift.suspects:,} people under "

@@ -117,7 +117,8 @@ def run_profile_update(
     database = settings.clickhouse_database
     reach_redis(settings)
     client = prepare_stores(settings)
-    if restore.startswith(("/", "file:")) and not Path(restore.removeprefix("file://").removeprefix("file:")).exists():
+    local = restore.startswith("file:") or (restore and "://" not in restore)
+    if local and not Path(restore.removeprefix("file://").removeprefix("file:")).exists():
         msg = f"no savepoint at {restore}: --restore expects the path that a stop printed, or a retained checkpoint"
         raise FileNotFoundError(msg)
     earlier = ledger.runs(client, database)

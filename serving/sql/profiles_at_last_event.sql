@@ -1,4 +1,5 @@
--- Every tag of a range of users, each user as of their own newest event: what Redis should hold now.
+-- Every tag of a range of users, each user as of their own newest evidence: what Redis should hold now, decayed to then
+-- (Redis shows it as of the newest event, also one that was evidence for nothing).
 --
 --   clickhouse-client --queries-file profiles_at_last_event.sql --param_database livetags \
 --       --param_from_user '' --param_before_user ''
