@@ -343,8 +343,11 @@ class Live:
             assert len(found) <= alarms
             if len(found) == alarms and found[-1].status == status:
                 return found
-            assert time.monotonic() - began < 30, [each.status for each in found]
-            self.days(self.day + 1)
+            assert time.monotonic() - began < 120, [each.status for each in found]
+            if len(found) < alarms:
+                self.days(self.day + 1)
+            else:  # any batch brings the answer; the days must not run away on a slow machine
+                self.detectors(f"waiting-{self.published}")
             time.sleep(0.3)
 
     def asked_for_until(self, status: str, request: str) -> bool:
@@ -375,7 +378,7 @@ class Live:
         statement = (
             f"SELECT document FROM {database}.exports FINAL WHERE request = '{request}' AND user = '{self.user}'"
         )
-        self.job.until(lambda: bool(client.query(statement).result_rows), 60)
+        self.job.until(lambda: bool(client.query(statement).result_rows), 120)
         held = json.loads(client.query(statement).result_rows[0][0])
         drift: dict[str, Any] = held["drift"]
         return drift
@@ -432,7 +435,7 @@ def test_people_drift_live_and_go_on_from_a_savepoint(
         live.published += 1
         live.counted()
         numbers = iter(range(100))
-        live.job.until(lambda: live.asked_for_until("refined", f"copy-{next(numbers)}"), 30)
+        live.job.until(lambda: live.asked_for_until("refined", f"copy-{next(numbers)}"), 120)
         *_, hand = live.alarms()
         assert (hand.kind, hand.generation, hand.at_ms, hand.since_ms) == ("by_hand", 3, now_ms, now_ms - 2 * DAY_MS)
         assert live.hot()[DRIFT] == "by hand"
