@@ -11,9 +11,11 @@ import sys
 import time
 import urllib.request
 from collections.abc import Mapping, Sequence
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any
 from urllib.error import URLError
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -102,9 +104,17 @@ class JobProcess:
         body = json.dumps({"drain": False, "targetDirectory": folder}).encode()
         headers = {"Content-Type": "application/json"}
         trigger = self._open(urllib.request.Request(f"{self._rest}/jobs/{job}/stop", body, headers))["request-id"]
-        deadline = time.monotonic() + timeout_s
+        began_s, deadline = time.time(), time.monotonic() + timeout_s
         while time.monotonic() < deadline:
-            answer = self._get(f"/jobs/{job}/savepoints/{trigger}")
+            try:
+                answer = self._get(f"/jobs/{job}/savepoints/{trigger}")
+            except (JobFailed, OSError, HTTPException):
+                # the job ends once its savepoint is made, and may be gone before it has said where
+                self._wait(30.0)
+                made = _newest_savepoint(folder, began_s) if self._process.returncode == 0 else None
+                if made is None:
+                    raise
+                return made
             if answer["status"]["id"] == "COMPLETED":
                 operation = answer["operation"]
                 if "location" not in operation:
@@ -151,6 +161,14 @@ class JobProcess:
         lines = self.log.read_text(errors="replace").splitlines()
         causes = [line for line in lines if line.startswith("Caused by:")]
         return (causes or lines or ["no output"])[-1][:500]
+
+
+def _newest_savepoint(folder: str, began_s: float) -> str | None:
+    """The savepoint made in a local folder (a URI) since a time; None: there is none, or nobody can look."""
+    if not folder.startswith("file:"):
+        return None
+    made = [file.parent for file in Path(urlsplit(folder).path).glob("*/_metadata") if file.stat().st_mtime >= began_s]
+    return max(made, key=lambda each: each.stat().st_mtime).as_uri() if made else None
 
 
 def job_environment(settings: Settings) -> Mapping[str, str]:
