@@ -1,0 +1,185 @@
+"""The work of the benchmark, cut into jobs that two processes share. Each job depends on its arguments alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from bench.drift import household
+from bench.drift.detector import Raised
+from bench.drift.features import features
+from bench.drift.history import History
+from bench.drift.late import LateOutcome, compare_orders
+from bench.drift.ours import BASKET_RULES, Ours, ablations
+from bench.drift.outcome import Outcome, outcome_of
+from bench.drift.quality import cost_of_false_alarm, qualities
+from bench.drift.rivals import RIVALS, Adapter
+from bench.drift.scenarios import SCENARIOS, histories
+
+HOUSEHOLD = ("R1-shuffled", "R1-natural", "R1-splice")
+BASKETS = "ours, rules for baskets"
+LEAVE_OUT = ("S1", "S2", "S3-.3")
+"""Calibration scenarios; each is also reported on with thresholds tuned without it."""
+LEFT_OUT = ", tuned without it"
+TUNED_FOR_BASKETS = "R1-shuffled"
+SLOW = ("KSWIN surprise", "KSWIN js")
+QUALITY_OF = ("S5", "S5-seasonal", "S5-sticky", "S4-1d", "S4-2d", "S4-3d", "S4-7d")
+LOSS = "loss of a false alarm"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How much is measured.
+
+    Attributes
+    ----------
+    seeds
+        Reported on.
+    people
+        Factor of the people of every scenario.
+    others, slow, defaults
+        People per seed whom ablations and tuned rivals see; KSWIN; rivals with defaults.
+    """
+
+    quick: bool = False
+    calibration_seeds: tuple[int, ...] = (0, 1)
+    seeds: tuple[int, ...] = (2, 3, 4)
+    people: float = 1.0
+    others: int = 200
+    slow: int = 60
+    defaults: int = 60
+    calibration_people: int = 120
+    calibration_slow: int = 50
+    households: int = 10**9
+    shard: int = 300
+    late: int = 100
+    volume: int = 300
+
+
+FULL = Plan()
+QUICK = Plan(
+    quick=True,
+    seeds=(2,),
+    people=0.04,
+    others=6,
+    slow=2,
+    defaults=3,
+    calibration_people=5,
+    calibration_slow=2,
+    households=24,
+    shard=40,
+    late=4,
+    volume=10,
+)
+
+CHUNK = 20
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """Some people of a scenario and a seed."""
+
+    scenario: str
+    seed: int
+    first: int
+    last: int
+
+
+def chunks(plan: Plan) -> Iterator[Chunk]:
+    """All people to be reported on."""
+    for scenario in SCENARIOS.values():
+        people = max(round(scenario.people * plan.people), 4)
+        for seed in plan.seeds:
+            for first in range(0, people, CHUNK):
+                yield Chunk(scenario.key, seed, first, min(first + CHUNK, people))
+
+
+def run_chunk(
+    chunk: Chunk, plan: Plan, tuned: dict[str, float], left_out: dict[str, dict[str, float]]
+) -> list[Outcome]:
+    """Every detector over the chunk's people."""
+    result = []
+    for number, history in enumerate(
+        histories(SCENARIOS[chunk.scenario], chunk.seed, chunk.first, chunk.last), chunk.first
+    ):
+        outcome = outcome_of(history, chunk.seed, number)
+        ours = Ours()
+        raised = ours.alarms(history)
+        _keep(outcome, ours.name, history, raised)
+        if chunk.scenario in QUALITY_OF:
+            begin = history.until if history.until is not None else history.changes[0]
+            outcome.quality = qualities(history, raised, history.after, begin)
+        if chunk.scenario == "S3-.3":
+            outcome.quality = {LOSS: cost_of_false_alarm(history, chunk.seed)}
+        if number < plan.others:
+            for detector in ablations():
+                _keep(outcome, detector.name, history, detector.alarms(history))
+            without = left_out.get(chunk.scenario, {})
+            _rivals(outcome, history, plan, tuned, without)
+        result.append(outcome)
+    return result
+
+
+def run_households(kind: str, seed: int, first: int, last: int, plan: Plan, tuned: dict[str, float]) -> list[Outcome]:
+    """Every detector over some households."""
+    result = []
+    for number in range(first, last):
+        history = (
+            household.natural(number)
+            if kind == "R1-natural"
+            else household.shuffled(seed, number)
+            if kind == "R1-shuffled"
+            else household.spliced(seed, number)
+        )
+        if history is None:
+            continue
+        outcome = outcome_of(history, seed, number)
+        for detector in (Ours(), Ours(BASKETS, BASKET_RULES)):
+            _keep(outcome, detector.name, history, detector.alarms(history))
+        if kind != "R1-natural":
+            # every household counts: a year of one has few buckets
+            _rivals(outcome, history, plan, tuned, {}, slow=number % 4 == 0, defaults=number % 4 == 0)
+        result.append(outcome)
+    return result
+
+
+def run_late(scenario: str, seed: int, first: int, last: int) -> list[tuple[Outcome, LateOutcome]]:
+    """S10 over some people."""
+    return [
+        (outcome_of(history, seed, number), compare_orders(history, seed, number))
+        for number, history in enumerate(histories(SCENARIOS[scenario], seed, first, last), first)
+    ]
+
+
+def _rivals(
+    outcome: Outcome,
+    history: History,
+    plan: Plan,
+    tuned: dict[str, float],
+    without: dict[str, float],
+    slow: bool | None = None,
+    defaults: bool | None = None,
+) -> None:
+    slow = outcome.number < plan.slow if slow is None else slow
+    defaults = outcome.number < plan.defaults if defaults is None else defaults
+    known = features(history)
+    for name, rival in RIVALS.items():
+        if name in SLOW and not slow:
+            continue
+        tuned_one = Adapter(rival, tuned[name])
+        _keep(outcome, name, history, list(tuned_one.scan(history, known)))
+        if name in without:
+            other = Adapter(rival, without[name])
+            same = without[name] == tuned[name]
+            raised = [Raised(a[0], a[2]) for a in outcome.alarms[name]] if same else list(other.scan(history, known))
+            _keep(outcome, name + LEFT_OUT, history, raised)
+        if defaults:
+            default = Adapter(rival, None)
+            _keep(outcome, default.name, history, list(default.scan(history, known)))
+
+
+def _keep(outcome: Outcome, name: str, history: History, raised: list[Raised]) -> None:
+    outcome.alarms[name] = [
+        (one.index, int(history.buckets[one.index]), None if one.since is None else round(one.since, 2))
+        for one in raised
+    ]
