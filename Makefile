@@ -23,7 +23,8 @@ setup: $(STAMP)  ## virtual environment with every dependency, pinned with hashe
 
 FEED ?= city
 CITY := .livetags/city
-CITY_SIZE ?= --subscribers 300 --days 30 --seed 1
+# long enough for habits to be learnt and for their changes, which are planted in mid-period, to be noticed
+CITY_SIZE ?= --subscribers 150 --days 60 --seed 1
 HOUSEHOLD := .livetags/input/household.jsonl
 
 .PHONY: run
@@ -37,9 +38,11 @@ run-city:
 	@test -d $(CITY)/truth || $(BIN)/livetags city --out $(CITY) $(CITY_SIZE) --use
 	@$(BIN)/livetags run profile_update --feed all --input $(CITY)
 	@$(BIN)/livetags truth $(CITY) --people 3
+	@$(BIN)/livetags drifted $(CITY) --people 3 || test $$? -eq 1  # a small city may have none
 	@echo
 	@echo "Try next:"
 	@echo "  $(BIN)/livetags assess $(CITY)       how well cleaning and tags find the truth (about a minute)"
+	@echo "  $(BIN)/livetags drift USER                   how a person changed, day by day; --out FILE.svg draws it"
 	@echo "  $(BIN)/livetags verify                       recompute every profile the slow way and compare both stores"
 	@echo "  $(BIN)/livetags catalogue                    every tag: meaning, sources, half-life, purpose, sensitivity"
 	@echo "  $(BIN)/livetags rejects                      what could not be used, and why"

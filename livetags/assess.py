@@ -10,13 +10,14 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
 
-import msgspec
 import numpy as np
 from msgspec import Struct, field
 
+from livetags.city_truth import Span, Subscriber, lines_of, subscribers
+from livetags.drift_score import DriftScore, score
 from livetags.in_process import Replayed
+from livetags.planted import match
 from schemas.position import unpack_position
 from schemas.pseudonyms import Pseudonyms
 from schemas.reasons import Reason
@@ -63,9 +64,6 @@ _ENOUGH_HOURS = 20.0
 _ENOUGH_CASES = 5
 
 
-T = TypeVar("T")
-
-
 class Detection(Struct):
     """How well one kind of dirt was found: records labelled, records reported, precision and recall."""
 
@@ -100,6 +98,8 @@ class Assessment(Struct):
 
     Attributes
     ----------
+    drift
+        How well changes of interests were noticed.
     detections
         Kind of dirt -> how well it was found.
     separations
@@ -112,6 +112,7 @@ class Assessment(Struct):
         Records replayed and how long it took.
     """
 
+    drift: DriftScore = field(default_factory=DriftScore)
     detections: dict[str, Detection] = field(default_factory=dict)
     separations: dict[str, Separation] = field(default_factory=dict)
     home: Accuracy = field(default_factory=lambda: Accuracy(0, 0))
@@ -120,39 +121,6 @@ class Assessment(Struct):
     bytes_per_person: float = 0.0
     events_in: int = 0
     seconds: float = 0.0
-
-
-class Span(Struct):
-    """Something true of a subscriber from one time to another, milliseconds since the epoch."""
-
-    from_ms: int
-    to_ms: int
-    category: str = ""
-    intent: str = ""
-
-
-class Moved(Struct):
-    """A move of house."""
-
-    at_ms: int
-    to_district: str
-
-
-class Subscriber(Struct):
-    """One line of ``truth/subscribers.jsonl``, as far as it is compared."""
-
-    person_ref: str
-    home_district: str
-    work_district: str | None = None
-    moved: Moved | None = None
-    churning: dict[str, int] | None = None
-    fraud: str | None = None
-    interests: list[Span] = field(default_factory=list)
-    intents: list[Span] = field(default_factory=list)
-    traits: list[str] = field(default_factory=list)
-    preferred_channel: str = ""
-    device_brand: str = ""
-    consents: dict[str, bool] = field(default_factory=dict)
 
 
 class _Dirt(Struct):
@@ -169,20 +137,19 @@ def assess(truth: Path, replayed: Replayed, run: Run, rules: Rules, pseudonyms: 
     FileNotFoundError
         When there is no truth at that place.
     """
-    if not (truth / "subscribers.jsonl").is_file():
-        msg = f"no truth in {truth}: expected subscribers.jsonl and dirt.jsonl, as `livetags city` writes them"
-        raise FileNotFoundError(msg)
+    known = subscribers(truth)
     result = Assessment(
         detections=_detections(truth, replayed, run),
         persons=replayed.profiles.users + replayed.door.users,
         events_in=replayed.door.events_in,
         seconds=replayed.seconds,
     )
+    result.drift = score(match(known, replayed.alarms, pseudonyms))
     state_bytes = replayed.door.state_bytes + replayed.profiles.state_bytes
     result.bytes_per_person = state_bytes / result.persons if result.persons else 0.0
     people = [
         (subscriber, profile)
-        for subscriber in _lines(truth / "subscribers.jsonl", Subscriber)
+        for subscriber in known
         if (profile := replayed.profile(pseudonyms.person(subscriber.person_ref))) is not None and profile.n
     ]
     end_ms = max((profile.last_event_ms for _, profile in people), default=0)
@@ -194,7 +161,7 @@ def assess(truth: Path, replayed: Replayed, run: Run, rules: Rules, pseudonyms: 
 
 def _detections(truth: Path, replayed: Replayed, run: Run) -> dict[str, Detection]:
     labelled: dict[str, set[tuple[str, int]]] = defaultdict(set)
-    for dirt in _lines(truth / "dirt.jsonl", _Dirt):
+    for dirt in lines_of(truth / "dirt.jsonl", _Dirt):
         labelled[dirt.kind].add((dirt.feed, dirt.record))
     reported: dict[str, set[tuple[str, int]]] = defaultdict(set)
     for letter in replayed.dead_letters:
@@ -309,10 +276,3 @@ def auc(scores: list[float], labels: list[bool]) -> float:
     positives = int(true.sum())
     negatives = len(values) - positives
     return float((ranks[true].sum() - positives * (positives + 1) / 2) / (positives * negatives))
-
-
-def _lines(file: Path, kind: type[T]) -> Iterator[T]:
-    decoder: msgspec.json.Decoder[T] = msgspec.json.Decoder(kind)
-    with file.open("rb") as stream:
-        for line in stream:
-            yield decoder.decode(line)

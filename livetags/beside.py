@@ -6,10 +6,9 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
-import msgspec
 from msgspec import Struct
 
-from livetags.assess import Subscriber
+from livetags.city_truth import Subscriber, subscribers
 from serving.hot_tags import HotView
 
 _SHOWN = 3
@@ -37,11 +36,7 @@ def interesting_people(truth: Path) -> Iterator[Subscriber]:
 
     Those of a kind have consented to everything, so that there is something to see.
     """
-    if not (truth / "subscribers.jsonl").is_file():
-        msg = f"no truth in {truth}: expected the folder that `livetags city` wrote, with truth/subscribers.jsonl in it"
-        raise FileNotFoundError(msg)
-    decoder = msgspec.json.Decoder(Subscriber)
-    everybody = [decoder.decode(line) for line in (truth / "subscribers.jsonl").read_bytes().splitlines()]
+    everybody = subscribers(truth)
     kinds: tuple[Callable[[Subscriber], bool], ...] = (
         lambda s: s.moved is not None and s.work_district is not None,
         lambda s: s.fraud is not None,

@@ -17,8 +17,8 @@ from pydantic import SecretStr
 from rich.markup import escape
 from rich.table import Table
 
-from livetags import cli_city, cli_privacy, ledger, verify_logs  # noqa: F401  (the first two add their commands)
-from livetags.console import AsJson, SetOption, SettingsFile, app, err, load_settings, out
+from livetags import cli_city, cli_drift, cli_privacy, ledger, verify_logs  # noqa: F401  (the cli_* add their commands)
+from livetags.console import AsJson, SetOption, SettingsFile, app, err, load_settings, out, time_ms
 from livetags.embedded import jars, java, stores, topics
 from livetags.embedded.processes import StoreStartError
 from livetags.inputs import KAFKA_SCHEME, resolve
@@ -215,7 +215,7 @@ def tags(
     chosen = stores.resolved(load_settings(settings, set_))
     whose = whose_is(chosen, user)
     if at and at != "now":
-        at_ms = _time_ms(at)
+        at_ms = time_ms("--at", at)
         client = migrated_clickhouse(chosen)
         found = profile_as_of(client, chosen.clickhouse_database, whose, at_ms, chosen.weight_floor)
         views: list[TagView] = list(found.values())
@@ -497,7 +497,8 @@ def _show_codes(what: str, counts: dict[str, int], meaning: dict[str, str]) -> N
 def _show_verdict(verdict: Verdict) -> None:
     out.print(
         f"{verdict.events_in:,} records of the log recomputed; compared {verdict.users:,} profiles, "
-        f"{verdict.tags:,} tags, {verdict.rows:,} rows of evidence, {verdict.dead_letters:,} dead letters"
+        f"{verdict.tags:,} tags, {verdict.rows:,} rows of evidence, {verdict.dead_letters:,} dead letters, "
+        f"{verdict.alarms:,} changes of behaviour"
     )
     if verdict.capped_groups:
         out.print(f"{verdict.capped_groups:,} groups beyond the cap on tags: held to bounds and totals in Redis")
@@ -537,15 +538,6 @@ def _tag_json(view: TagView) -> dict[str, Any]:
         "last_evidence_ms": view.last_evidence_ms,
         "half_life_ms": view.half_life_ms,
     }
-
-
-def _time_ms(text: str) -> int:
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        msg = f"--at expects an ISO 8601 time such as 2017-06-30T12:00:00, or now; got {text!r}"
-        raise ValueError(msg) from None
-    return int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1000)
 
 
 def _when(time_ms: float) -> str:

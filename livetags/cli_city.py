@@ -13,20 +13,27 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
+from livetags.alarm_sentence import alarm_json
 from livetags.assess import Assessment, assess
 from livetags.beside import Comparison, compare, interesting_people
 from livetags.catalogue import entries
+from livetags.city_truth import subscribers
 from livetags.console import AsJson, SetOption, SettingsFile, app, err, load_settings, out
 from livetags.dictionary_updates import publish_dictionaries
+from livetags.drift_score import score
+from livetags.drifted import clearest, noticed_text, score_text, truth_text
 from livetags.embedded import stores
 from livetags.in_process import replay
 from livetags.inputs import resolve
 from livetags.key_file import ensure_keys
+from livetags.planted import match
 from livetags.progress import ConsoleProgress
 from livetags.publishing import publish_in_step
 from livetags.reach import reach_redis
+from livetags.runner import migrated_clickhouse
 from schemas.run import Run
 from schemas.settings import Settings
+from serving.drift_alarms import alarms_of_kind
 from serving.hot_tags import HotTags
 from sources.dictionaries import load
 from udfs.privacy.pseudonym import KeyedPseudonyms
@@ -174,6 +181,45 @@ def truth(
         _show_comparison(comparison)
 
 
+@app.command()
+def drifted(
+    folder: CityFolder,
+    people: Annotated[int, typer.Option(min=1, help="how many people to show")] = 3,
+    as_json: AsJson = False,
+    settings: SettingsFile = None,
+    set_: SetOption = None,
+) -> None:
+    """Show people whose change of behaviour was noticed, with the city's truth beside them, and how many were not."""
+    chosen = stores.resolved(_for_city(load_settings(settings, set_), folder))
+    client = migrated_clickhouse(chosen)
+    alarms = alarms_of_kind(client, chosen.clickhouse_database, "shares")
+    matched = match(subscribers(folder / "truth"), alarms, KeyedPseudonyms(chosen.keys()))
+    shown = clearest(matched, people)
+    found = score(matched)
+    if as_json:
+        rows = [
+            {
+                "user": each.planted.user,
+                "at_ms": each.planted.at_ms,
+                "ended": each.planted.ended,
+                "began": each.planted.began,
+                "alarm": alarm_json(each.alarm),
+            }
+            for each in shown
+        ]
+        print(msgspec.json.encode({"people": rows, "score": found}).decode())
+    else:
+        offset_ms = round(chosen.utc_offset_hours * 3_600_000)
+        for each in shown:
+            out.print(f"[bold]drifted: {each.planted.user}[/bold]  {noticed_text(each, offset_ms)}", highlight=False)
+            out.print(f"  truth: {truth_text(each.planted, offset_ms)}", highlight=False)
+        for line in score_text(found):
+            out.print(line, highlight=False)
+    if not shown:
+        err.print("no change of anybody in that city was noticed: was the job run over it, and for 60 days or so?")
+        raise typer.Exit(1)
+
+
 def _for_city(settings: Settings, folder: Path) -> Settings:
     """Settings with the city's own dictionaries, unless others are named."""
     if settings.dictionaries_dir is not None:
@@ -203,6 +249,8 @@ def _show_assessment(found: Assessment) -> None:
     out.print(table)
     for name, accuracy in (("home", found.home), ("work", found.work)):
         out.print(f"{name} district right for {accuracy.share:.1%} of {accuracy.persons:,} people with enough data")
+    for line in score_text(found.drift):
+        out.print(line, highlight=False)
 
 
 def _show_comparison(comparison: Comparison) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -56,3 +57,19 @@ def load_settings(file: Path | None, assignments: list[str] | None) -> Settings:
         unknown = any(e["type"] == "extra_forbidden" for e in error.errors(include_input=False))
         msg = "settings refused: " + "; ".join(lines) + (f"\nknown settings: {known}" if unknown else "")
         raise ValueError(msg) from None
+
+
+def time_ms(option: str, text: str) -> int:
+    """An option's ISO 8601 time, UTC unless it says otherwise, as milliseconds since the epoch.
+
+    Raises
+    ------
+    ValueError
+        Naming the option.
+    """
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        msg = f"{option} expects an ISO 8601 time such as 2017-06-30T12:00:00, got {text!r}"
+        raise ValueError(msg) from None
+    return int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1000)

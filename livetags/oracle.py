@@ -30,7 +30,7 @@ from typing import NamedTuple
 from schemas.cleaning_memory import CleaningMemory
 from schemas.dictionaries import NO_DICTIONARIES, Dictionaries
 from schemas.drift_memory import DriftMemory
-from schemas.events import CardsOpened, Consent, Event, Link, Registration, RightsRequest
+from schemas.events import CardsOpened, Consent, Event, Link, Rebuild, Registration, RightsRequest
 from schemas.fleet_memory import FleetMemory
 from schemas.outputs import Alarm
 from schemas.person_memory import PersonMemory
@@ -45,7 +45,7 @@ from udfs.cleaning.align import aligned_ms
 from udfs.privacy.pseudonym import GivenPseudonyms
 from udfs.profile.drift import observe
 from udfs.profile.merge_memory import merge_memory
-from udfs.stages.door import shard_of
+from udfs.stages.door import shard_of, unnamed
 from udfs.tags import GROUPS, evidence_of, families_of, forget
 
 Record = tuple[str, str, int, int, bytes | None, bytes | None]
@@ -273,6 +273,8 @@ class _City:
             else:
                 owner = event.person if isinstance(event, Registration) else _owner(event, identifier)
                 who = owner if owner != event.user else ""  # what the door refuses names nobody
+                if isinstance(event, Rebuild) and owner == event.user:
+                    raise Rejected(Reason.NO_PROFILE)
                 self._prepare(event, identifier)
                 try:
                     # of an identifier nobody is known to be behind, behaviour is not watched
@@ -342,6 +344,13 @@ class _City:
             self.dead.pop(name, None)
         if isinstance(event, RightsRequest):
             return  # asking for what is held is no behaviour
+        if isinstance(event, Rebuild):
+            if not person.n:
+                raise Rejected(Reason.NO_PROFILE)
+            alarm = Alarm(name, "by_hand", event.event_time_ms, event.since_ms, 0, person.n, 1.0, 0.0)
+            person.alarms.append(alarm)
+            self._rebuild(person, alarm)
+            return
         if isinstance(event, Consent):
             if self._note(person, event.purpose, (event.event_time_ms, int(event.granted), event.list_version)):
                 self._keep_allowed(person)
@@ -406,11 +415,7 @@ class _City:
         denied = {g for g, rule in self.rules.groups.items() if not self._allowed(person, rule.purpose)}
         if held & denied:
             person.drift = DriftMemory()
-        person.alarms = [
-            alarm
-            for alarm in person.alarms
-            if not any(tag.partition(":")[0] in denied for tag, _, _ in (*alarm.rose, *alarm.fell))
-        ]
+        person.alarms = [unnamed(alarm, denied) for alarm in person.alarms]
 
     def _allowed(self, person: _Person, purpose: str) -> bool:
         on_list = PURPOSES[purpose].list

@@ -47,6 +47,8 @@ class Verdict(Struct):
         Rows of evidence in ClickHouse compared.
     dead_letters, events_in
         Dead letters compared, and records the log has.
+    alarms
+        Changes of behaviour compared.
     capped_groups
         Groups of a user beyond ``max_tags_per_group``, of which Redis was held to bounds and totals only.
     differences
@@ -60,6 +62,7 @@ class Verdict(Struct):
     rows: int = 0
     dead_letters: int = 0
     events_in: int = 0
+    alarms: int = 0
     capped_groups: int = 0
     differences: dict[str, int] = field(default_factory=dict)
     first: list[str] = field(default_factory=list)
@@ -114,6 +117,7 @@ def verify(
     _clickhouse(verdict, oracle, rules, clickhouse_client, settings.clickhouse_database, progress)
     _dead_letters(verdict, oracle, clickhouse_client, settings.clickhouse_database)
     _links(verdict, oracle, redis_client, clickhouse_client, settings)
+    _alarms(verdict, oracle, clickhouse_client, settings.clickhouse_database)
     _counts(verdict, oracle, clickhouse_client, settings.clickhouse_database, run_ids)
     return verdict
 
@@ -378,6 +382,31 @@ def _links(verdict: Verdict, oracle: OracleResult, redis_client: Any, client: Cl
         for identifier, person in zip(chunk, held, strict=True):
             if person is None or _text(person) != newest[identifier][1]:
                 verdict.add("redis_link", f"identifier {identifier} is not {newest[identifier][1]}'s in Redis")
+
+
+def _alarms(verdict: Verdict, oracle: OracleResult, client: Client, database: str) -> None:
+    """Every change of behaviour; whether its rebuild was refined is the clock's business, and taken from here."""
+    rows = client.query(
+        "SELECT user, kind, toUnixTimestamp64Milli(alarm_at), toUnixTimestamp64Milli(since), evidence, distance_bits, "
+        "arrayMap(c -> c.1, rose), arrayMap(c -> c.1, fell) FROM {database:Identifier}.drift_alarms FINAL",
+        parameters={"database": database},
+    ).result_rows
+    missing = dict(oracle.alarms)
+    for user, kind, at_ms, since_ms, evidence, distance_bits, rose, fell in rows:
+        what = f"user {user}: alarm {kind} at {at_ms}"
+        expected = missing.pop((user, kind, at_ms), None)
+        if expected is None:
+            verdict.add("alarm_extra", f"{what} is in ClickHouse, but the log gives none")
+            continue
+        if since_ms != expected.since_ms:
+            verdict.add("alarm_since", f"{what} has the change at {since_ms}, expected {expected.since_ms}")
+        if not (_close(evidence, expected.evidence) and _close(distance_bits, expected.distance_bits)):
+            verdict.add("alarm_evidence", f"{what} has evidence {evidence!r}, expected {expected.evidence!r}")
+        if (list(rose), list(fell)) != ([c[0] for c in expected.rose], [c[0] for c in expected.fell]):
+            verdict.add("alarm_tags", f"{what} names {rose} and {fell}")
+    for user, kind, at_ms in sorted(missing):
+        verdict.add("alarm_missing", f"user {user}: alarm {kind} at {at_ms} is not in ClickHouse")
+    verdict.alarms = len(oracle.alarms)
 
 
 def _letter_text(letter: tuple[Any, ...]) -> str:

@@ -58,12 +58,34 @@ def verify_against_logs(
         pseudonyms=KeyedPseudonyms(settings.keys()) if any(i.feed.linked for i in inputs) else None,
         dictionaries=load(settings.dictionaries_folder()),
         erased=erased_before,
+        refined=_refined(client, settings.clickhouse_database),
+        shifts_ms=_shifts_ms(client, settings),
     )
     expected = _without(expected, erasures(client, settings.clickhouse_database, requested=True), erased_before)
     progress.step("comparing with Redis and ClickHouse")
     users_twice = 2 * len(expected.profiles)
     run_ids = tuple(run.run_id for run in runs)
     return verify.verify(expected, hot, client, settings, lambda n: progress.events(n, users_twice), run_ids)
+
+
+def _refined(client: Client, database: str) -> set[oracle.AlarmKey]:
+    """Alarms whose rebuild the history answered in time; what followed from that is recomputed."""
+    rows = client.query(
+        "SELECT user, kind, toUnixTimestamp64Milli(alarm_at) FROM {database:Identifier}.drift_alarms FINAL "
+        "WHERE status = 'refined'",
+        parameters={"database": database},
+    ).result_rows
+    return {(str(user), str(kind), int(at_ms)) for user, kind, at_ms in rows}
+
+
+def _shifts_ms(client: Client, settings: Settings) -> dict[int, list[int]]:
+    """When the guards noticed shifts of everybody, by shard of the people, whose numbers follow those of the doors."""
+    rows = client.query(
+        "SELECT shard, arraySort(groupUniqArray(toUnixTimestamp64Milli(alarm_at))) "
+        "FROM {database:Identifier}.fleet_alarms GROUP BY shard",
+        parameters={"database": settings.clickhouse_database},
+    ).result_rows
+    return {shard - settings.shards: shifts for shard, shifts in rows}
 
 
 def _without(
@@ -74,7 +96,8 @@ def _without(
     later -= {user for user in later if user in expected.profiles and erased[user] < expected.profiles[user].as_of_ms}
     profiles = {user: profile for user, profile in expected.profiles.items() if user not in later}
     dead_letters = {letter: user for letter, user in expected.dead_letters.items() if user not in later}
-    return expected._replace(profiles=profiles, dead_letters=dead_letters)
+    alarms = {key: alarm for key, alarm in expected.alarms.items() if key[0] not in later}
+    return expected._replace(profiles=profiles, dead_letters=dead_letters, alarms=alarms)
 
 
 def _judged_at_ms(runs: list[ledger.RunRecord]) -> int:

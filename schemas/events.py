@@ -184,6 +184,12 @@ class RightsRequest(Event):
     request: str
 
 
+class Rebuild(Event):
+    """Somebody asks for a rebuild: the person behaves as now since `since_ms`, milliseconds since the epoch, UTC."""
+
+    since_ms: int
+
+
 AnyEvent = (
     Purchase
     | AppUse
@@ -198,6 +204,7 @@ AnyEvent = (
     | Consent
     | Link
     | RightsRequest
+    | Rebuild
 )
 """Any kind of event, as a type that can be decoded again."""
 

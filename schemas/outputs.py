@@ -165,7 +165,7 @@ ShareChange = tuple[str, float, float]
 """(``<group>:<tag>``, share before, share since)"""
 
 AlarmKind = Literal["shares", "volume", "by_hand"]
-AlarmStatus = Literal["noted", "provisional", "refined", "timed_out", "void"]
+AlarmStatus = Literal["noted", "provisional", "refined", "timed_out"]
 
 
 class Alarm(Struct, array_like=True):
@@ -192,7 +192,7 @@ class Alarm(Struct, array_like=True):
         The tags whose shares changed most; of a volume alarm the tag is empty and the numbers are events a day.
     status
         ``noted``: no rebuild. ``provisional``: everything before the alarm is down-weighted. ``refined``: only what is
-        older than `since_ms` is. ``timed_out``, ``void``: as provisional, and it stays so.
+        older than `since_ms` is. ``timed_out``: as provisional, and it stays so.
     factor
         What earlier evidence of the rebuilt groups was multiplied by; 1 of a volume alarm.
     """
@@ -211,14 +211,17 @@ class Alarm(Struct, array_like=True):
     factor: float = 1.0
 
 
-class Rebuilt(NamedTuple):
-    """What the history says for a rebuild, or None that it did not say it in time.
+PastPiece = tuple[str, str, int, float, float]
+"""(group, tag, event time in ms, value, what earlier rebuilds have left of it: 1 for all)"""
 
-    `rows` are (group, tag, event time in ms, value): evidence folded before the alarm, from after the change.
+
+class Rebuilt(NamedTuple):
+    """What the history says for a rebuild: evidence folded before the alarm, from after the change; None that it did
+    not say it in time.
     """
 
     alarm: Alarm
-    rows: Sequence[tuple[str, str, int, float]] | None
+    rows: Sequence[PastPiece] | None
 
 
 class FleetAlarm(NamedTuple):

@@ -30,6 +30,8 @@ class Reason(StrEnum):
     VALUE_OUTLIER = "value_outlier"
     NO_CONSENT = "no_consent"
     ERASED = "erased"
+    SINCE_IMPOSSIBLE = "since_impossible"
+    NO_PROFILE = "no_profile"
 
 
 MEANING: dict[Reason, str] = {
@@ -55,6 +57,8 @@ MEANING: dict[Reason, str] = {
     Reason.VALUE_OUTLIER: "a value beyond the business rules or far outside the user's own spread",
     Reason.NO_CONSENT: "the person has not consented to any purpose the event could be used for",
     Reason.ERASED: "from before the person's erasure: it must not bring them back",
+    Reason.SINCE_IMPOSSIBLE: "a rebuild is asked for since a time that is missing, or later than the request itself",
+    Reason.NO_PROFILE: "a rebuild is asked of somebody who has no profile, or is not known to be behind the identifier",
 }
 
 

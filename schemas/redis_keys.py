@@ -17,6 +17,7 @@ AS_OF_MS = "_as_of_ms"
 VERSION = "_version"
 ERASED_MS = "_erased_ms"
 DRIFT = "_drift"
+DRIFT_SINCE_MS = "_drift_since_ms"
 OTHER_PREFIX = "_other:"
 
 

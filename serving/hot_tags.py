@@ -16,7 +16,17 @@ import redis
 from msgspec import Struct
 from msgspec.structs import replace
 
-from schemas.redis_keys import AS_OF_MS, DRIFT, ERASED_MS, OTHER_PREFIX, VERSION, evidence_key, groups_key, profile_key
+from schemas.redis_keys import (
+    AS_OF_MS,
+    DRIFT,
+    DRIFT_SINCE_MS,
+    ERASED_MS,
+    OTHER_PREFIX,
+    VERSION,
+    evidence_key,
+    groups_key,
+    profile_key,
+)
 from serving.tag_view import TagView
 
 # A transaction holds the server: at some hundred fields a user this is a few milliseconds.
@@ -48,8 +58,8 @@ class HotView(Struct, frozen=True):
         Group -> weight of the tags beyond the cap; only groups that have any.
     half_lives_ms
         Group -> half-life.
-    reason
-        The newest change of behaviour in a few words; empty if none was noticed.
+    reason, changed_ms
+        The newest change of behaviour in a few words, and about when it was; empty and 0 if none was noticed.
     """
 
     user: str
@@ -60,6 +70,7 @@ class HotView(Struct, frozen=True):
     other: dict[str, float]
     half_lives_ms: dict[str, int]
     reason: str = ""
+    changed_ms: int = 0
 
     @property
     def version(self) -> tuple[int, int]:
@@ -147,7 +158,7 @@ def _view(user: str, fields: dict[str, str], evidence: bytes | str | None, half_
         generation, n = fields.pop(VERSION).split("-")
         as_of_ms = int(fields.pop(AS_OF_MS))
         fields.pop(ERASED_MS, None)
-        reason = fields.pop(DRIFT, "")
+        reason, changed_ms = fields.pop(DRIFT, ""), int(fields.pop(DRIFT_SINCE_MS, 0))
         numbers = {name: float(text) for name, text in fields.items()}
         other = {name.removeprefix(OTHER_PREFIX): numbers.pop(name) for name in fields if name.startswith(OTHER_PREFIX)}
         tags = [
@@ -164,7 +175,8 @@ def _view(user: str, fields: dict[str, str], evidence: bytes | str | None, half_
         if numbers:
             msg = f"{len(numbers)} fields belong to no tag of the evidence"
             raise ValueError(msg)
-        return HotView(user, int(generation), int(n), as_of_ms, _heaviest_first(tags), other, half_lives_ms, reason)
+        version = int(generation), int(n)
+        return HotView(user, *version, as_of_ms, _heaviest_first(tags), other, half_lives_ms, reason, changed_ms)
     except (KeyError, ValueError, msgspec.DecodeError) as error:
         # The error's text can quote a tag or a weight, which are the user's
         msg = (

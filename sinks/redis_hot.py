@@ -17,7 +17,16 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from schemas.outputs import HotProfile, LinkedIdentifier, Removal
-from schemas.redis_keys import AS_OF_MS, DRIFT, ERASED_MS, OTHER_PREFIX, VERSION, groups_key, identifier_key
+from schemas.redis_keys import (
+    AS_OF_MS,
+    DRIFT,
+    DRIFT_SINCE_MS,
+    ERASED_MS,
+    OTHER_PREFIX,
+    VERSION,
+    groups_key,
+    identifier_key,
+)
 from sinks.hot_functions import PUT_PROFILE, TOMBSTONE_MS, Call, HotFunctions
 from sinks.plain_decimal import plain_decimals
 
@@ -120,7 +129,7 @@ def _fields(profile: HotProfile) -> list[str | int | bytes]:
     if profile.erased_ms:
         fields += (ERASED_MS, profile.erased_ms)
     if profile.reason:
-        fields += (DRIFT, profile.reason)
+        fields += (DRIFT, profile.reason, DRIFT_SINCE_MS, profile.changed_ms)
     for name, number in zip(names, numbers, strict=True):
         fields += (name, number)
     return fields

@@ -11,6 +11,7 @@ from sources import (
     household,
     link,
     order,
+    rebuild,
     registration,
     rights,
     signalling,
@@ -31,6 +32,7 @@ FEEDS: dict[str, Feed] = {
         consent.FEED,
         link.FEED,
         rights.FEED,
+        rebuild.FEED,
     )
 }
 """Every feed by its name, in the order they are listed in."""

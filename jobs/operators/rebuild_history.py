@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from clickhouse_connect.driver.client import Client
-from serving.evidence_since import AlarmKey, Wanted, alarms_written, evidence_since_many
 
 from jobs.operators.rebuild_reader import Key, Rows, key_of
 from schemas.outputs import Alarm
 from schemas.settings import Settings
 from schemas.tag_group import TagGroup
+from serving.evidence_since import AlarmKey, Wanted, alarms_written, evidence_since_many
 from sinks.clickhouse_client import connect
 
 
@@ -28,7 +28,7 @@ class RebuildHistory:
 
     def recent(self, alarms: Sequence[Alarm]) -> dict[Key, Rows]:
         """Evidence folded before each alarm and from after its change; one alarm a user at most."""
-        wanted = [Wanted(alarm.user, alarm.since_ms, alarm.seq) for alarm in alarms]
+        wanted = [Wanted(alarm.user, alarm.since_ms, alarm.seq, alarm.generation) for alarm in alarms]
         found = evidence_since_many(self._client, self._database, wanted, self._groups)
         return {key_of(alarm): found[alarm.user] for alarm in alarms}
 

@@ -15,7 +15,7 @@ from contextlib import suppress
 from threading import Condition, Thread
 from typing import NamedTuple, Protocol
 
-from schemas.outputs import Alarm, Rebuilt
+from schemas.outputs import Alarm, PastPiece, Rebuilt
 
 POLL_S = 0.5
 _log = logging.getLogger(__name__)
@@ -23,7 +23,7 @@ _MOST_AT_ONCE = 100
 _IDLE_S = 60.0
 
 Key = tuple[str, str, int]
-Rows = Sequence[tuple[str, str, int, float]]
+Rows = Sequence[PastPiece]
 
 
 class History(Protocol):

@@ -18,7 +18,7 @@ CREATE TABLE IF NOT EXISTS {database:Identifier}.drift_alarms
     distance_bits Float64 COMMENT 'Jensen-Shannon divergence between the shares expected and those observed',
     rose Array(Tuple(tag String, before Float64, since Float64)) COMMENT 'tags whose share rose most; of a volume alarm events a day',
     fell Array(Tuple(tag String, before Float64, since Float64)) COMMENT 'tags whose share fell most',
-    status LowCardinality(String) COMMENT 'noted: no rebuild; provisional: all evidence before the alarm is multiplied by factor; refined: only that of before since; timed_out, void: stays provisional',
+    status LowCardinality(String) COMMENT 'noted: no rebuild; provisional: all evidence before the alarm is multiplied by factor; refined: only that of before since; timed_out: stays provisional',
     factor Float64 COMMENT 'what earlier evidence of the rebuilt groups is multiplied by',
     written_at DateTime64(3, 'UTC') DEFAULT now64(3) COMMENT 'when the row was written'
 )

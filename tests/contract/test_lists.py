@@ -155,7 +155,7 @@ def test_generated_code_is_up_to_date_with_its_proto(proto: Path, tmp_path: Path
 
 
 def test_there_are_protos_to_check() -> None:
-    assert {"dpi.proto", "cdr.proto", "consent.proto", "link.proto", "rights.proto"} <= {proto.name for proto in PROTOS}
+    assert {"dpi", "cdr", "consent", "link", "rights", "rebuild"} <= {proto.stem for proto in PROTOS}
 
 
 def test_every_feed_of_protobuf_has_its_proto() -> None:

@@ -30,6 +30,7 @@ from schemas.events import (
     Order,
     Presence,
     Purchase,
+    Rebuild,
     Registration,
     RightsRequest,
 )
@@ -52,6 +53,7 @@ FEEDS = {
     "consent",
     "link",
     "rights",
+    "rebuild",
 }
 MAX_MEMORY_BYTES = 350
 HOUR_MS = 3_600_000
@@ -214,7 +216,8 @@ def test_every_kind_of_event_that_is_evidence_is_checked_here() -> None:
 
 
 def test_decisions_and_requests_are_evidence_for_nothing() -> None:
-    for event in (Consent(*HEAD, "service", True, 1), Link(*HEAD, "p"), RightsRequest(*HEAD, "erase", "r")):
+    said = (Consent(*HEAD, "service", True, 1), Link(*HEAD, "p"), RightsRequest(*HEAD, "erase", "r"), Rebuild(*HEAD, 1))
+    for event in said:
         assert families_of(event) == ()
 
 

@@ -196,7 +196,7 @@ def test_every_record_is_folded_a_duplicate_or_rejected_and_counted_once(batches
         out = process(operator, engine, batch)
         arrived += len(batch)
         dead += len(out.history.dead_letters)
-        rows += sum(len(evidence) for *_, evidence in out.history.events)
+        rows += sum(len(evidence) for *_, evidence, _ in out.history.events)
         counts = out.history.counts
         assert counts is not None
         assert counts == counts_in(engine)
@@ -212,7 +212,7 @@ def test_every_record_is_folded_a_duplicate_or_rejected_and_counted_once(batches
         # nobody has consented to anything and nobody is linked: flows are refused here
         assert counts.rejected.keys().isdisjoint({"household/no_consent"})
         assert out.forwarded == {}
-    metrics = {name: counter.count for name, counter in engine.counters.items()}
+    metrics = {name: engine.counters[name].count for name in ("events_in", "folded", "duplicates", "rejected")}
     assert metrics == {
         "events_in": arrived,
         "folded": counts.folded,
@@ -327,10 +327,10 @@ def test_the_history_has_one_row_per_piece_of_evidence() -> None:
     engine = FakeEngine(NOW_MS)
     batch = [from_topic("u1", 1, category="milk", spend=4), bought("u2", 2, T0_MS + 1)]
     one, other = process(operator_on(engine), engine, batch).history.events
-    feed, user, event_time_ms, one_id, evidence = one
-    assert (feed, user, event_time_ms) == ("household", "u1", T0_MS)
+    feed, user, event_time_ms, one_id, evidence, number = one
+    assert (feed, user, event_time_ms, number) == ("household", "u1", T0_MS, 1)
     assert list(evidence) == [("quantity", "milk", 1.0), ("spend", "milk", 4.0), ("line_spend", "all", 4.0)]
-    feed, user, event_time_ms, other_id, evidence = other
+    feed, user, event_time_ms, other_id, evidence, _ = other
     assert (feed, user, event_time_ms) == ("household", "u2", T0_MS + 1)
     assert list(evidence) == [("quantity", "tea", 1.0), ("spend", "tea", 2.5), ("line_spend", "all", 2.5)]
     assert one_id != other_id

@@ -56,7 +56,7 @@ class FakeSink:
 def history_batch(number: int) -> HistoryBatch:
     evidence = (("spend", "tea", 1.5), ("quantity", "tea", 2.0))
     return HistoryBatch(
-        [("household", f"u{number}", 1_767_225_600_000 + number, 2**64 - 1 - number, evidence)],
+        [("household", f"u{number}", 1_767_225_600_000 + number, 2**64 - 1 - number, evidence, number)],
         [DeadLetter("dpi", "log", 0, number, "malformed", f"u{number}")],
         ShardCounts(number, 2, 1, 0, {"dpi/malformed": 1}, corrected={"dpi/app_normalised": 1}),
         [Removal("move", f"u{number}", to="p")],
@@ -80,8 +80,8 @@ def test_every_packed_batch_of_history_reaches_the_sink_in_one_write(
     assert writer.map(Row(0, [pack_text(batch).encode() for batch in sent])) == 3_000
     (written,) = writer._sink.batches
     for got, expected in zip(written, sent, strict=True):
-        assert [(*event[:4], [tuple(e) for e in event[4]]) for event in got.events] == [
-            (*event[:4], list(event[4])) for event in expected.events
+        assert [(*event[:4], [tuple(e) for e in event[4]], event[5]) for event in got.events] == [
+            (*event[:4], list(event[4]), event[5]) for event in expected.events
         ]
         for part in ("dead_letters", "counts", "removals", "links", "exports"):
             assert getattr(got, part) == getattr(expected, part)

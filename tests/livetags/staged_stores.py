@@ -7,13 +7,24 @@ from dataclasses import dataclass, field
 from math import isclose, sqrt
 from typing import NamedTuple
 
+from msgspec.structs import replace
+
 from livetags.in_process import InProcess
 from livetags.inputs import Input
 from livetags.oracle import OracleProfile, OracleResult, Record
 from schemas import state
 from schemas.dictionaries import NO_DICTIONARIES
 from schemas.outputs import Alarm, HistoryBatch, HotBatch, Rebuilt
-from schemas.pb.livetags.v1 import billing_pb2, cdr_pb2, consent_pb2, link_pb2, order_pb2, registration_pb2, rights_pb2
+from schemas.pb.livetags.v1 import (
+    billing_pb2,
+    cdr_pb2,
+    consent_pb2,
+    link_pb2,
+    order_pb2,
+    rebuild_pb2,
+    registration_pb2,
+    rights_pb2,
+)
 from schemas.pb.livetags.v1.dpi_pb2 import DpiRecord
 from schemas.position import pack_position
 from schemas.run import FeedInput, Run
@@ -29,7 +40,7 @@ DAY_MS = 24 * HOUR_MS
 T0_MS = 1_767_225_600_000
 HOURS = 30
 NOW_MS = T0_MS + HOURS * HOUR_MS
-LOGS = ["link", "consent", "rights", "dpi", "cdr", "order", "billing", "registration"]
+LOGS = ["link", "consent", "rights", "dpi", "cdr", "order", "billing", "registration", "rebuild"]
 IDENTIFIERS = ["one", "two", "three"]
 PERSONS = ["p.1", "p.2"]
 FLOOR = 1e-6
@@ -134,6 +145,12 @@ def registration(who: str, number: int, hour: float, person: str = "p.1", age: i
     return Said("registration", document, record.SerializeToString())
 
 
+def rebuilt(who: str, number: int, hour: float, since_hour: float) -> Said:
+    since_ms = T0_MS + round(since_hour * HOUR_MS)
+    record = rebuild_pb2.RebuildRecord(identifier=who, since_ms=since_ms, **_common(who, number, hour))
+    return Said("rebuild", who, record.SerializeToString())
+
+
 def broken(who: str, number: int, hour: float) -> Said:
     return Said("dpi", who, b"\xff\xff")
 
@@ -174,12 +191,10 @@ class Stores:
                 self.rows = {
                     row: v for row, v in self.rows.items() if row[0] != who or row[1].partition(":")[0] not in gone
                 }
-                self.alarms = {
-                    key: alarm
-                    for key, alarm in self.alarms.items()
-                    if key[0] != who
-                    or not any(tag.partition(":")[0] in gone for tag, _, _ in (*alarm.rose, *alarm.fell))
-                }
+                for key, alarm in self.alarms.items():
+                    if key[0] == who:
+                        kept = [[c for c in cs if c[0].split(":")[0] not in gone] for cs in (alarm.rose, alarm.fell)]
+                        self.alarms[key] = replace(alarm, rose=kept[0], fell=kept[1])
         for _, user, time_ms, event_id, evidence, number in history.events:
             for group, tag, value in evidence:
                 self.rows[user, f"{group}:{tag}", time_ms, event_id] = value
@@ -192,11 +207,18 @@ class Stores:
     def answer(self, alarm: Alarm) -> Rebuilt:
         """What the history says for a rebuild."""
         rows = []
+        earlier = [
+            a for a in self.alarms.values() if a.user == alarm.user and a.factor < 1 and a.generation < alarm.generation
+        ]
         for (user, tag, time_ms, event_id), value in self.rows.items():
             group, _, name = tag.partition(":")
-            old = self.numbers[user, tag, time_ms, event_id] <= alarm.seq
-            if user == alarm.user and GROUPS[group].drift and old and time_ms >= alarm.since_ms:
-                rows.append((group, name, time_ms, value))
+            number = self.numbers[user, tag, time_ms, event_id]
+            if user == alarm.user and GROUPS[group].drift and number <= alarm.seq and time_ms >= alarm.since_ms:
+                kept = 1.0
+                for each in earlier:
+                    if number <= each.seq and (each.status != "refined" or time_ms < each.since_ms):
+                        kept *= each.factor
+                rows.append((group, name, time_ms, value, kept))
         return Rebuilt(alarm, rows)
 
 

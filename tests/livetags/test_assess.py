@@ -162,5 +162,5 @@ def test_area_under_the_curve(scores: list[float], labels: list[bool], expected:
 
 
 def test_a_folder_without_truth_is_said_to_be_one(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError, match="expected subscribers"):
+    with pytest.raises(FileNotFoundError, match="no truth in"):
         assess(tmp_path, Replayed(), Run("r", (), True), Settings().rules(GROUPS), KeyedPseudonyms(new_keys()))

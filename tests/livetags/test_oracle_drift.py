@@ -19,6 +19,7 @@ from staged_stores import (
     consent,
     link,
     log_of,
+    rebuilt,
     right,
     staged,
     use,
@@ -45,6 +46,7 @@ disturbances = st.one_of(
     st.builds(use, few, st.integers(1_000, 1_010), hours, st.sampled_from(["news", "cars"]), st.integers(0, 3)),
     st.builds(consent, few, st.integers(0, 5), hours, st.sampled_from(["profiling", "necessary"]), st.booleans()),
     st.builds(link, few, st.integers(0, 3), hours, st.sampled_from(PERSONS)),
+    st.builds(rebuilt, few, st.integers(0, 3), hours.map(lambda hour: hour + 24), hours),
     st.builds(right, few, st.integers(0, 3), hours, st.booleans()),
 )
 
@@ -113,3 +115,14 @@ def test_a_partial_profile_merged_after_an_alarm_is_no_part_of_its_rebuild() -> 
     said.insert(middle, link("two", 98, 1))
     assert check(said, list(range(5, len(said), 2)), {40}) <= 1
     assert check(said, list(range(5, len(said), 2)), set(range(60))) == 1
+
+
+def test_a_rebuild_by_hand_is_what_the_oracle_says() -> None:
+    said = [link("one", 99, 0), *granted("one"), *life("one", "video", "video", 9, 3)]
+    said.insert(40, rebuilt("one", 98, 12 * 24, 8 * 24))
+    assert check(said, list(range(5, len(said), 2)), set(range(60))) == 1
+
+
+def test_a_rebuild_is_refused_of_an_identifier_nobody_is_behind() -> None:
+    said = [*granted("one"), *life("one", "video", "video", 9, 3), rebuilt("one", 98, 12 * 24, 8 * 24)]
+    assert check(said, [], set()) == 0

@@ -71,7 +71,7 @@ alarms = st.lists(
         st.floats(0, 1),
         changes,
         changes,
-        st.sampled_from(["noted", "provisional", "refined", "timed_out", "void"]),
+        st.sampled_from(["noted", "provisional", "refined", "timed_out"]),
         st.floats(0, 1),
     ),
     max_size=3,

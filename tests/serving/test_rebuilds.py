@@ -127,7 +127,7 @@ def random_story(rng: random.Random, user: str, span_days: int) -> tuple[list[Pi
     for _ in range(rng.randrange(5)):
         at_ms = T0_MS + rng.randrange(steps) * step_ms
         kind: AlarmKind = rng.choice(["shares", "shares", "volume", "by_hand"])
-        status: AlarmStatus = rng.choice(["provisional", "refined", "refined", "timed_out", "void"])
+        status: AlarmStatus = rng.choice(["provisional", "refined", "refined", "timed_out"])
         since_ms = at_ms - rng.randrange(steps // 2 + 1) * step_ms
         seq = rng.randrange(len(pieces) + 2)
         noted = kind == "volume"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from math import ceil, log2
 
-from schemas.events import Consent, Event, RightsRequest
+from schemas.events import Consent, Event, Rebuild, RightsRequest
 from schemas.fleet_memory import FleetMemory
 from schemas.outputs import Alarm, Evidence
 from schemas.person_memory import PersonMemory
@@ -13,7 +13,7 @@ from schemas.rules import Rules
 from schemas.state import GroupState, Profile
 from udfs.privacy.consent import allowed, decide
 from udfs.profile import cells
-from udfs.profile.notice import forget_drift, notice
+from udfs.profile.notice import ask_rebuild, forget_drift, notice
 from udfs.profile.output import ERASED, Folded, Output, Refused
 from udfs.tags import evidence_of, families_of, forget
 
@@ -22,6 +22,7 @@ MAX_MAGNITUDE = 1e15
 
 _NOT_FINITE = Refused(Reason.VALUE_NOT_FINITE)
 _NO_CONSENT = Refused(Reason.NO_CONSENT)
+_NO_PROFILE = Refused(Reason.NO_PROFILE)
 _BEFORE_ERASURE = Refused(Reason.ERASED)
 
 
@@ -44,6 +45,10 @@ def fold(profile: Profile, event: Event, rules: Rules, fleet: FleetMemory | None
     kind = event.__class__
     if kind is RightsRequest:
         return _asked(profile, event)  # type: ignore[arg-type]
+    if kind is Rebuild:
+        if not profile.n:
+            return _NO_PROFILE
+        return Folded((), (), (ask_rebuild(profile, event, rules),))  # type: ignore[arg-type]
     evidence: tuple[Evidence, ...] = ()
     forgotten: tuple[str, ...] = ()
     alarms: tuple[Alarm, ...] = ()

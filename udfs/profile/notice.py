@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Container, Sequence
 
 from schemas.drift_memory import DriftMemory
+from schemas.events import Rebuild
 from schemas.fleet_memory import FleetMemory
 from schemas.outputs import Alarm, AlarmKind, Evidence
 from schemas.rules import Rules
@@ -36,6 +37,16 @@ def notice(
         memory = profile.drift = DriftMemory()
     noticed = observe(memory, tags, event_time_ms, rules, fleet)
     return tuple(_raise(profile, memory, user, kind, what, rules) for kind, what in noticed) if noticed else ()
+
+
+def ask_rebuild(profile: Profile, event: Rebuild, rules: Rules) -> Alarm:
+    """Begin the rebuild that somebody asks for: the person behaves as now since the time they say."""
+    if profile.drift is None:
+        profile.drift = DriftMemory()
+    alarm = Alarm(event.user, "by_hand", event.event_time_ms, event.since_ms, 0, profile.n, 1.0, 0.0)
+    profile.drift.reason, profile.drift.changed_ms = "by hand", event.since_ms
+    rebuild.begin(profile, alarm, rules)
+    return alarm
 
 
 def forget_drift(profile: Profile, groups: Container[str]) -> None:

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from schemas.outputs import Alarm
+from schemas.outputs import Alarm, PastPiece
 from schemas.rules import Rules
 from schemas.state import GroupState, Profile
 from udfs.profile import cells
@@ -23,9 +23,6 @@ from udfs.profile.decay import landmark_of, shift
 from udfs.profile.expiry import due_ms_of
 from udfs.profile.merge_groups import merge_group
 from udfs.profile.weighted_welford import shift_cell
-
-Row = tuple[str, str, int, float]
-"""(group, tag, event time in ms, value) of one piece of evidence."""
 
 
 def begin(profile: Profile, alarm: Alarm, rules: Rules) -> None:
@@ -46,7 +43,7 @@ def begin(profile: Profile, alarm: Alarm, rules: Rules) -> None:
         profile.drift.pending = alarm
 
 
-def refine(profile: Profile, rows: Iterable[Row], rules: Rules) -> None:
+def refine(profile: Profile, rows: Iterable[PastPiece], rules: Rules) -> None:
     """Give back their full weight to pieces of evidence: those folded before the newest alarm, from after the change.
 
     Parameters
@@ -62,12 +59,12 @@ def refine(profile: Profile, rows: Iterable[Row], rules: Rules) -> None:
         raise ValueError(msg)
     lost = 1.0 - memory.pending.factor
     memory.pending = None
-    for name, recent in _groups_of(rows, rules).items():
+    for (name, kept), recent in _groups_of(rows, rules).items():
         rule = rules.groups[name]
         for cell in [*recent.cells.values(), *([recent.other] if recent.other is not None else [])]:
-            cell[0] *= lost
+            cell[0] *= kept * lost
             if rule.numeric:
-                cell[2] *= lost
+                cell[2] *= kept * lost
         mine = profile.groups.get(name)
         if mine is None:
             profile.groups[name] = recent
@@ -78,14 +75,15 @@ def refine(profile: Profile, rows: Iterable[Row], rules: Rules) -> None:
     profile.due_ms = due_ms_of(profile, rules)
 
 
-def _groups_of(rows: Iterable[Row], rules: Rules) -> dict[str, GroupState]:
-    groups: dict[str, GroupState] = {}
-    for name, tag, event_time_ms, value in rows:
+def _groups_of(rows: Iterable[PastPiece], rules: Rules) -> dict[tuple[str, float], GroupState]:
+    """The evidence folded, apart by group and by what earlier rebuilds have left of it."""
+    groups: dict[tuple[str, float], GroupState] = {}
+    for name, tag, event_time_ms, value, kept in rows:
         rule = rules.groups[name]
-        group = groups.get(name)
+        group = groups.get((name, kept))
         if group is None:
             landmark = landmark_of(event_time_ms, rule.half_life_ms)
-            group = groups[name] = GroupState(landmark, rule.half_life_ms, {})
+            group = groups[name, kept] = GroupState(landmark, rule.half_life_ms, {})
         cells.add(group, rule, tag, value, event_time_ms, rules.max_tags_per_group)
     return groups
 

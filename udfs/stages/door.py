@@ -15,7 +15,7 @@ from zlib import crc32
 from msgspec.structs import replace
 
 from schemas import state
-from schemas.events import CardsOpened, Event, Link, Registration, RightsRequest
+from schemas.events import CardsOpened, Event, Link, Rebuild, Registration, RightsRequest
 from schemas.outputs import (
     Alarm,
     DeadLetter,
@@ -214,6 +214,8 @@ class Door:
             if person is not None:
                 entered.user = person
                 self._forward(person, each.number, each.position, entered, passed)
+            elif isinstance(entered, Rebuild) and self._run.inputs[each.position >> FEED_SHIFT].linked:
+                self._reject(Reason.NO_PROFILE, each.position, passed, counts)
             else:
                 self._fold(user, profile, entered, each.position, passed, counts)
         return True
@@ -330,7 +332,7 @@ def record_forgotten(user: str, groups: tuple[str, ...], time_ms: int, history: 
         (f, who, at_ms, event_id, [e for e in evidence if e[0] not in gone] if who == user else evidence, number)
         for f, who, at_ms, event_id, evidence, number in history.events
     ]
-    history.alarms = [alarm for alarm in history.alarms if alarm.user != user or not names(alarm, gone)]
+    history.alarms = [unnamed(alarm, gone) if alarm.user == user else alarm for alarm in history.alarms]
 
 
 def record_erasure(user: str, erased_ms: int, hot: HotBatch, history: HistoryBatch) -> None:
@@ -344,9 +346,13 @@ def record_erasure(user: str, erased_ms: int, hot: HotBatch, history: HistoryBat
     history.alarms = [each for each in history.alarms if each.user != user]
 
 
-def names(alarm: Alarm, groups: Container[str]) -> bool:
-    """Whether an alarm names a tag of one of the groups."""
-    return any(tag.partition(":")[0] in groups for tag, _, _ in (*alarm.rose, *alarm.fell))
+def unnamed(alarm: Alarm, groups: Container[str]) -> Alarm:
+    """The alarm without the tags of these groups: its factor still holds for the others."""
+    rose, fell = (
+        [change for change in changes if change[0].partition(":")[0] not in groups]
+        for changes in (alarm.rose, alarm.fell)
+    )
+    return replace(alarm, rose=rose, fell=fell)
 
 
 def waiting_of(profile: Profile) -> list[Alarm]:

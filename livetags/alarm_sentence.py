@@ -1,0 +1,59 @@
+"""An alarm in one sentence, or for programs."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Any
+
+import msgspec
+
+from livetags.behaviour import local_day
+from schemas.outputs import Alarm, ShareChange
+
+_NAMED = 2
+
+
+def sentence(alarm: Alarm, utc_offset_ms: int) -> str:
+    """What changed, since when, when it was noticed, and what was done; days are local ones."""
+    since, noticed = local_day(alarm.since_ms, utc_offset_ms), local_day(alarm.at_ms, utc_offset_ms)
+    about = f"{since.day} {since:%B}" + (f" {since.year}" if since.year != noticed.year else "")
+    on = dated(noticed)
+    if alarm.kind == "by_hand":
+        return f"asked for by hand on {on}: what came before {about} counts less; {became_of(alarm)}"
+    sure = f"evidence {alarm.evidence:.1f}"
+    if alarm.kind == "volume":
+        return f"{changes(alarm)} since about {about}; noticed on {on} ({sure}), {became_of(alarm)}"
+    sure += f", distance {alarm.distance_bits:.2f} bit"
+    return f"{changes(alarm)} since about {about}; noticed on {on} ({sure}), {became_of(alarm)}"
+
+
+def changes(alarm: Alarm) -> str:
+    """What rose and what fell: ``games 4 % -> 38 %, news 30 % -> 6 %``, or events a day."""
+    if alarm.kind == "volume":
+        return ", ".join(f"{before:,.0f} -> {since:,.0f} events a day" for _, before, since in alarm.rose + alarm.fell)
+    return ", ".join(_share(change) for change in (*alarm.rose[:_NAMED], *alarm.fell[:_NAMED])) or "-"
+
+
+def became_of(alarm: Alarm) -> str:
+    """What became of the rebuild."""
+    if alarm.status == "noted":
+        return "no rebuild"
+    return f"profile rebuilt (generation {alarm.generation}, {alarm.status})"
+
+
+def dated(day: date) -> str:
+    """``9 May 2026``"""
+    return f"{day.day} {day:%B %Y}"
+
+
+def alarm_json(alarm: Alarm) -> dict[str, Any]:
+    """An alarm for programs, every part by its name."""
+    named = msgspec.structs.asdict(alarm)
+    for way in ("rose", "fell"):
+        named[way] = [{"tag": tag, "before": before, "since": since} for tag, before, since in named[way]]
+    return named
+
+
+def _share(change: ShareChange) -> str:
+    tag, before, since = change
+    return f"{tag.partition(':')[2] or tag} {100 * before:.0f} % -> {100 * since:.0f} %"
