@@ -146,7 +146,8 @@ def _measure(plan: Plan, tuned: list[Tuned], processes: int, results: Results) -
         for seed in plan.seeds if kind != "R1-natural" else plan.seeds[:1]:
             for first in range(0, homes, 4 * CHUNK):
                 last = min(first + 4 * CHUNK, homes)
-                work.append((kind, run_households, (kind, seed, first, last, plan, results.basket_parameters)))
+                arguments = (kind, seed, first, last, plan, results.basket_parameters, results.parameters)
+                work.append((kind, run_households, arguments))
     for scenario in LATE_SCENARIOS:
         for seed in plan.seeds:
             for first in range(0, plan.late, CHUNK):

@@ -21,6 +21,7 @@ BASKETS = "ours, rules for baskets"
 LEAVE_OUT = ("S1", "S2", "S3-.3")
 """Calibration scenarios; each is also reported on with thresholds tuned without it."""
 LEFT_OUT = ", tuned without it"
+FROM_SIMULATED = ", tuned on the simulated people"
 TUNED_FOR_BASKETS = "R1-shuffled"
 SLOW = ("KSWIN surprise", "KSWIN js")
 QUALITY_OF = ("S5", "S5-seasonal", "S5-sticky", "S4-1d", "S4-2d", "S4-3d", "S4-7d")
@@ -120,8 +121,10 @@ def run_chunk(
     return result
 
 
-def run_households(kind: str, seed: int, first: int, last: int, plan: Plan, tuned: dict[str, float]) -> list[Outcome]:
-    """Every detector over some households."""
+def run_households(
+    kind: str, seed: int, first: int, last: int, plan: Plan, tuned: dict[str, float], simulated: dict[str, float]
+) -> list[Outcome]:
+    """Every detector over some households; rivals as tuned for them, and as tuned for the simulated people."""
     result = []
     for number in range(first, last):
         history = (
@@ -137,8 +140,8 @@ def run_households(kind: str, seed: int, first: int, last: int, plan: Plan, tune
         for detector in (Ours(), Ours(BASKETS, BASKET_RULES)):
             _keep(outcome, detector.name, history, detector.alarms(history))
         if kind != "R1-natural":
-            # every household counts: a year of one has few buckets
-            _rivals(outcome, history, plan, tuned, {}, slow=number % 4 == 0, defaults=number % 4 == 0)
+            some = number % 4 == 0
+            _rivals(outcome, history, plan, tuned, simulated, slow=some, defaults=some, suffix=FROM_SIMULATED)
         result.append(outcome)
     return result
 
@@ -156,10 +159,12 @@ def _rivals(
     history: History,
     plan: Plan,
     tuned: dict[str, float],
-    without: dict[str, float],
+    otherwise: dict[str, float],
     slow: bool | None = None,
     defaults: bool | None = None,
+    suffix: str = LEFT_OUT,
 ) -> None:
+    """Rivals as tuned, with default parameters, and as tuned `otherwise`, named with the suffix."""
     slow = outcome.number < plan.slow if slow is None else slow
     defaults = outcome.number < plan.defaults if defaults is None else defaults
     known = features(history)
@@ -168,11 +173,11 @@ def _rivals(
             continue
         tuned_one = Adapter(rival, tuned[name])
         _keep(outcome, name, history, list(tuned_one.scan(history, known)))
-        if name in without:
-            other = Adapter(rival, without[name])
-            same = without[name] == tuned[name]
+        if name in otherwise:
+            other = Adapter(rival, otherwise[name])
+            same = otherwise[name] == tuned[name]
             raised = [Raised(a[0], a[2]) for a in outcome.alarms[name]] if same else list(other.scan(history, known))
-            _keep(outcome, name + LEFT_OUT, history, raised)
+            _keep(outcome, name + suffix, history, raised)
         if defaults:
             default = Adapter(rival, None)
             _keep(outcome, default.name, history, list(default.scan(history, known)))

@@ -42,7 +42,7 @@ def draw_all(results: Results, text: Path) -> list[tuple[str, Path]]:
     pictures: tuple[tuple[str, str, Callable[[Results], Figure]], ...] = (
         (
             "found",
-            "Share of abrupt changes found, by active buckets since the change; tuned to equal false alarms",
+            "Share of abrupt changes found, by active buckets since the change, at equal false alarms",
             _found,
         ),
         ("tradeoff", "False alarms against abrupt changes found (JS > .25 bit, within 60 buckets)", _tradeoff),

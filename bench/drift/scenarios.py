@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.random import Generator
@@ -26,6 +26,7 @@ SEASONAL = Traits(season=1.0)
 DAY_PARTS = Traits(season=1.0, all_parts=True)
 STICKY = Traits(season=1.0, sticky=0.3)
 VERY_STICKY = Traits(season=1.0, sticky=0.5)
+ALWAYS_THERE = replace(STICKY, lapses_per_year=0.0)  # a trip without any activity would be none
 SPARSE = Traits(activity=(0.02, 0.08, 0.1, 0.1), season=0.5, sessions=1.0, lapses_per_year=1.0)
 
 STRATA = ((0.05, 0.10), (0.10, 0.25), (0.25, 0.40), (0.40, 0.60))
@@ -206,9 +207,11 @@ SCENARIOS = {
         Scenario("S2-parts", "seasonal, each day-part different", 400, _steady(DAY_PARTS), DAY_PARTS),
         Scenario("S3-.3", "seasonal and sticky .3", 400, _steady(STICKY), STICKY),
         Scenario("S3-.5", "seasonal and sticky .5", 400, _steady(VERY_STICKY), VERY_STICKY),
-        Scenario("S4-flood", "10,000 events of one tag in one bucket", 400, _flood(STICKY, 10_000), STICKY, 120),
+        Scenario(
+            "S4-flood", "10,000 events of one tag in one bucket", 400, _flood(ALWAYS_THERE, 10_000), ALWAYS_THERE, 120
+        ),
         *(
-            Scenario(f"S4-{days}d", f"one tag at 90 % for {days} d", 400, _trip(STICKY, days), STICKY, 120)
+            Scenario(f"S4-{days}d", f"one tag at 90 % for {days} d", 400, _trip(ALWAYS_THERE, days), ALWAYS_THERE, 120)
             for days in (1, 2, 3, 7)
         ),
         Scenario("S5", "abrupt", 160, _drifting(PLAIN, _abrupt, 90, STRATA), PLAIN, 200),
