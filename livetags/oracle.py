@@ -347,6 +347,8 @@ class _City:
         if isinstance(event, Rebuild):
             if not person.n:
                 raise Rejected(Reason.NO_PROFILE)
+            if any(a.kind == "by_hand" and a.at_ms >= event.event_time_ms for a in person.alarms):
+                return  # not later than another request
             alarm = Alarm(name, "by_hand", event.event_time_ms, event.since_ms, 0, person.n, 1.0, 0.0)
             person.alarms.append(alarm)
             self._rebuild(person, alarm)

@@ -15,7 +15,7 @@ class VolumeMemory(Struct, array_like=True):
     day, count
         The local day that is being counted, and its events so far.
     numbers
-        Packed float32 as in `DriftMemory`, the classes being those of volume, the contexts workday and weekend.
+        Packed as in `DriftMemory`, the classes being those of volume, the contexts workday and weekend.
     evidence
         As in `DriftMemory`.
     days
@@ -40,8 +40,8 @@ class DriftMemory(Struct, array_like=True):
     tags
         ``<group>:<tag>`` of each class told apart; one more class, the last, is everything else.
     numbers
-        Packed float32, a row of classes each: baseline of the four contexts, observed, expected, the bucket before;
-        then the mass of the baseline in each context. Rounded after every step, so a restart changes nothing.
+        Packed, see `udfs.profile.shares.Numbers`: what is expected in each of four contexts, and what was observed.
+        Rounded after every step, so a restart changes nothing.
     open
         Bucket (local day-part since the epoch) -> ``<group>:<tag>`` -> events; the newest two.
     bucket
@@ -62,6 +62,8 @@ class DriftMemory(Struct, array_like=True):
         Events that came after their bucket was closed: they count in the profile, not here.
     reason, changed_ms
         Newest alarm in a few words, and its estimated time of change: for readers of the hot profile; empty if none.
+    by_hand_ms
+        Time of the newest rebuild that somebody asked for.
     pending
         Alarm whose rebuild waits for the history.
     volume
@@ -82,5 +84,6 @@ class DriftMemory(Struct, array_like=True):
     late: int = 0
     reason: str = ""
     changed_ms: int = 0
+    by_hand_ms: int = 0
     pending: Alarm | None = None
     volume: VolumeMemory | None = None

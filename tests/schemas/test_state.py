@@ -135,6 +135,7 @@ def golden_profile() -> Profile:
         late=7,
         reason="games 4% -> 38%",
         changed_ms=1_767_225_600_013,
+        by_hand_ms=1_767_225_600_015,
         pending=Alarm(
             user="p",
             kind="shares",

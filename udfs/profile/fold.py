@@ -48,7 +48,7 @@ def fold(profile: Profile, event: Event, rules: Rules, fleet: FleetMemory | None
     if kind is Rebuild:
         if not profile.n:
             return _NO_PROFILE
-        return Folded((), (), (ask_rebuild(profile, event, rules),))  # type: ignore[arg-type]
+        return Folded((), (), ask_rebuild(profile, event, rules))  # type: ignore[arg-type]
     evidence: tuple[Evidence, ...] = ()
     forgotten: tuple[str, ...] = ()
     alarms: tuple[Alarm, ...] = ()

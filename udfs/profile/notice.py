@@ -39,14 +39,20 @@ def notice(
     return tuple(_raise(profile, memory, user, kind, what, rules) for kind, what in noticed) if noticed else ()
 
 
-def ask_rebuild(profile: Profile, event: Rebuild, rules: Rules) -> Alarm:
-    """Begin the rebuild that somebody asks for: the person behaves as now since the time they say."""
+def ask_rebuild(profile: Profile, event: Rebuild, rules: Rules) -> tuple[Alarm, ...]:
+    """Begin the rebuild that somebody asks for: the person behaves as now since the time they say.
+
+    A request that is not later than another one changes nothing.
+    """
     if profile.drift is None:
         profile.drift = DriftMemory()
+    if event.event_time_ms <= profile.drift.by_hand_ms:
+        return ()
+    profile.drift.by_hand_ms = event.event_time_ms
     alarm = Alarm(event.user, "by_hand", event.event_time_ms, event.since_ms, 0, profile.n, 1.0, 0.0)
     profile.drift.reason, profile.drift.changed_ms = "by hand", event.since_ms
     rebuild.begin(profile, alarm, rules)
-    return alarm
+    return (alarm,)
 
 
 def forget_drift(profile: Profile, groups: Container[str]) -> None:
@@ -56,7 +62,7 @@ def forget_drift(profile: Profile, groups: Container[str]) -> None:
         return
     held = {tag.partition(":")[0] for counts in (memory.tags, *memory.open.values()) for tag in counts}
     if any(group in groups for group in held):
-        profile.drift = None
+        profile.drift = DriftMemory(by_hand_ms=memory.by_hand_ms)
     elif groups:
         memory.pending = None
 
