@@ -89,10 +89,10 @@ bench: $(STAMP)  ## measured comparison of this job, per-event PyFlink and Flink
 DRIFT_VENV := .venv-drift
 DRIFT_STAMP := $(DRIFT_VENV)/.installed
 
-$(DRIFT_STAMP): requirements-drift.lock | $(STAMP)
+$(DRIFT_STAMP): requirements-drift.lock
 	@echo "setting up $(DRIFT_VENV) (about 530 MB: river and what it needs, household data); first time only"
 	@test -x $(DRIFT_VENV)/bin/python || $(PYTHON) -m venv $(DRIFT_VENV)
-	@$(BIN)/uv pip install -q --python $(DRIFT_VENV)/bin/python --require-hashes -r requirements-drift.lock
+	@$(DRIFT_VENV)/bin/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements-drift.lock
 	@touch $@
 
 .PHONY: bench-drift

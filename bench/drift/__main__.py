@@ -21,7 +21,7 @@ from typing import Any
 
 import msgspec
 
-from bench.drift import cost, household
+from bench.drift import cost, household, smoke
 from bench.drift.features import features
 from bench.drift.fleet import SHIFTS, run_shard
 from bench.drift.history import History
@@ -200,6 +200,8 @@ def main(arguments: list[str]) -> int:
     began = time.monotonic()
     at = datetime.now(UTC)
     machine = hardware() | {name: version(name) for name in _PACKAGES}
+    _say("checking the rivals and what they see")
+    smoke.check()
     _say("cost of a step, while nothing else runs")
     costs = [cost.ours(classes) for classes in cost.CLASSES] + cost.rivals()
     tuned = _calibrate(plan, chosen.processes)

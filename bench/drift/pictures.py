@@ -101,26 +101,45 @@ def _curve(axis: Axes, people: Sequence[Outcome], detector: str, window: int, **
 
 
 def _tradeoff(results: Results) -> Figure:
-    figure, axis = plt.subplots(figsize=(7.5, 4.2))
+    figure, axis = plt.subplots(figsize=(9.5, 5.5))
     nulls, big = pooled(results, NULLS), of_size(pooled(results, ABRUPT), BIG)
+    labels = []
     for name in (OURS, *RIVALS):
         for shown, filled in ((name, True), (f"{name} (default)", False)):
             if name == OURS and not filled:
                 continue
-            rate, share = false_alarms(nulls, shown), found(big, shown, BIG_WINDOW).recall
+            rate, one = false_alarms(nulls, shown).per_year, found(big, shown, BIG_WINDOW)
             colour = _OURS_COLOUR if name == OURS else "#888888" if name in DUMMIES else "#1f4e79"
-            axis.plot(
-                [max(rate.per_year, 0.0)], [share], "o", color=colour, markerfacecolor=colour if filled else "none"
-            )
-            if share > 0.02 or rate.per_year > 0.5:
-                axis.annotate(shown, (rate.per_year, share), fontsize=6.5, xytext=(3, 3), textcoords="offset points")
+            axis.plot([rate], [one.recall], "o", color=colour, markerfacecolor=colour if filled else "none")
+            labels.append((rate, one.recall, shown, colour))
     axis.axvline(0.02, color="#999999", linewidth=0.8, linestyle=":")
     axis.set_xscale("symlog", linthresh=0.01)
     axis.set_xlim(left=-0.001)
-    axis.set_ylim(-0.02, 1.05)
+    axis.set_ylim(-0.12, 1.05)
     axis.set_xlabel("false alarms per user-year (S1, S2, S3 sticky .3); dotted: the bound .02")
     axis.set_ylabel("share found")
+    _label(axis, labels)
     return figure
+
+
+def _label(axis: Axes, labels: Sequence[tuple[float, float, str, str]]) -> None:
+    """Names beside their points, each moved down until it is clear of those before."""
+    width, height = 75.0, 7.0
+    placed: list[tuple[float, float]] = []
+    for rate, share, text, colour in sorted(labels, key=lambda label: (-label[1], label[0])):
+        x, y = axis.transData.transform((rate, share))
+        low = y
+        while any(abs(x - other_x) < width and abs(low - other_y) < height for other_x, other_y in placed):
+            low -= height / 2
+        placed.append((x, low))
+        axis.annotate(
+            text,
+            (rate, share),
+            xytext=(5, (low - y) * 72 / axis.figure.dpi - 2),
+            textcoords="offset points",
+            fontsize=6,
+            color=colour,
+        )
 
 
 def _profile(results: Results) -> Figure:
