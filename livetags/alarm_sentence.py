@@ -10,7 +10,7 @@ import msgspec
 from livetags.behaviour import local_day
 from schemas.outputs import Alarm, ShareChange
 
-_NAMED = 2
+_SMALL = 0.05
 
 
 def sentence(alarm: Alarm, utc_offset_ms: int) -> str:
@@ -19,7 +19,7 @@ def sentence(alarm: Alarm, utc_offset_ms: int) -> str:
     about = f"{since.day} {since:%B}" + (f" {since.year}" if since.year != noticed.year else "")
     on = dated(noticed)
     if alarm.kind == "by_hand":
-        return f"asked for by hand on {on}: what came before {about} counts less; {became_of(alarm)}"
+        return f"asked for by hand on {on}, to count from {about}: {became_of(alarm)}"
     sure = f"evidence {alarm.evidence:.1f}"
     if alarm.kind == "volume":
         return f"{changes(alarm)} since about {about}; noticed on {on} ({sure}), {became_of(alarm)}"
@@ -27,11 +27,12 @@ def sentence(alarm: Alarm, utc_offset_ms: int) -> str:
     return f"{changes(alarm)} since about {about}; noticed on {on} ({sure}), {became_of(alarm)}"
 
 
-def changes(alarm: Alarm) -> str:
-    """What rose and what fell: ``games 4 % -> 38 %, news 30 % -> 6 %``, or events a day."""
+def changes(alarm: Alarm, each_way: int = 2) -> str:
+    """What rose and what fell, `each_way` tags at most: ``games 4 % -> 38 %, news 30 % -> 6 %``, or events a day."""
     if alarm.kind == "volume":
         return ", ".join(f"{before:,.0f} -> {since:,.0f} events a day" for _, before, since in alarm.rose + alarm.fell)
-    return ", ".join(_share(change) for change in (*alarm.rose[:_NAMED], *alarm.fell[:_NAMED])) or "-"
+    named = [*_worth_naming(alarm.rose, each_way), *_worth_naming(alarm.fell, each_way)]
+    return ", ".join(_share(change) for change in named) or "-"
 
 
 def became_of(alarm: Alarm) -> str:
@@ -52,6 +53,11 @@ def alarm_json(alarm: Alarm) -> dict[str, Any]:
     for way in ("rose", "fell"):
         named[way] = [{"tag": tag, "before": before, "since": since} for tag, before, since in named[way]]
     return named
+
+
+def _worth_naming(changed: list[ShareChange], most: int) -> list[ShareChange]:
+    """The largest, and further ones that are not small."""
+    return changed[:1] + [change for change in changed[1:most] if abs(change[2] - change[1]) >= _SMALL]
 
 
 def _share(change: ShareChange) -> str:

@@ -34,5 +34,6 @@ def _entry(group: TagGroup) -> dict[str, Any]:
         "version": group.version,
         "stores": group.stores,
         "order_free": group.order_free,
+        "drift": group.drift,
         "meaning": group.meaning,
     }

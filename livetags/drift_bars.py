@@ -60,7 +60,8 @@ def _legend(found: Behaviour, coloured: bool) -> Text:
     for number, (name, events) in enumerate(zip(names, found.events.sum(axis=0).tolist(), strict=True)):
         if events:
             _append(legend, number, 2 if coloured else 1, coloured)
-            legend.append(f"\N{NO-BREAK SPACE}{name}   ")
+            unbroken = f" {name}".replace(" ", "\N{NO-BREAK SPACE}")
+            legend.append(f"{unbroken}   ")
     return legend
 
 

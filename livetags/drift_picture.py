@@ -83,7 +83,7 @@ def _fill(figure: Figure, found: Behaviour) -> None:
     volume_axes.set_xlim(days[0] - 0.5, days[-1] + 0.5)
     volume_axes.xaxis_date()
     _mark(shares_axes, volume_axes, found)
-    told = [changes(alarm) for alarm in found.alarms if alarm.kind == "shares"]
+    told = [changes(alarm, 1) for alarm in found.alarms if alarm.kind == "shares"]
     about = f"What {found.user[:_NAME_CHARACTERS]}… turns to"
     shares_axes.set_title(about + (f": {told[-1]}" if told else ""), loc="left", pad=18)
     handles, labels = shares_axes.get_legend_handles_labels()

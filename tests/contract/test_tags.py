@@ -370,3 +370,18 @@ def _ten_thousand() -> list[Event]:
             )
         )
     return events
+
+
+def test_what_drift_rebuilds_can_be_read_again_from_the_history() -> None:
+    for group in GROUPS.values():
+        if group.drift:
+            assert group.kind != "fact", group.name  # nothing to down-weight
+            assert group.stores == "both", group.name
+            # what a family remembers of earlier events is not rebuilt
+            assert group.order_free, group.name
+
+
+def test_consent_to_what_is_watched_covers_all_that_is_rebuilt_with_it() -> None:
+    for watched in (group for group in GROUPS.values() if group.drift == "watched"):
+        together = [g for g in GROUPS.values() if g.drift and g.sources == watched.sources]
+        assert {group.purpose for group in together} == {watched.purpose}

@@ -138,6 +138,12 @@ def test_the_heaviest_district_is_the_right_one(city: Assessed, of: Callable[[As
     assert accuracy.share >= 0.95
 
 
+def test_nobody_whose_interests_stayed_is_suspected_of_a_change(city: Assessed) -> None:
+    drift = city.figures.drift
+    assert drift.steady_years > 4
+    assert drift.steady_alarms == 0
+
+
 def test_a_persons_state_is_small(city: Assessed) -> None:
     print(
         f"{city.blob_bytes:,.0f} bytes a person's blob, {city.drift_bytes:,.0f} of them for drift, "

@@ -92,8 +92,8 @@ def test_with_colours_bars_are_as_wide_as_one_another() -> None:
     [
         (
             alarm(),
-            "games 2 % -> 30 %, video 10 % -> 12 %, music 35 % -> 3 % since about 15 January; noticed on 21 January "
-            "2026 (evidence 1.3, distance 0.31 bit), profile rebuilt (generation 1, refined)",
+            "games 2 % -> 30 %, music 35 % -> 3 % since about 15 January; noticed on 21 January 2026 (evidence 1.3, "
+            "distance 0.31 bit), profile rebuilt (generation 1, refined)",
         ),
         (
             alarm(kind="volume", rose=[], fell=[("", 34.2, 7.9)], status="noted"),
@@ -101,8 +101,8 @@ def test_with_colours_bars_are_as_wide_as_one_another() -> None:
         ),
         (
             alarm(kind="by_hand", since_day=-7, status="provisional", generation=2),
-            "asked for by hand on 21 January 2026: what came before 25 December 2025 counts less; profile rebuilt "
-            "(generation 2, provisional)",
+            "asked for by hand on 21 January 2026, to count from 25 December 2025: profile rebuilt (generation 2, "
+            "provisional)",
         ),
     ],
 )

@@ -112,7 +112,7 @@ def test_who_drifted_and_the_truth_are_told_in_words_clearest_first() -> None:
     assert [each.planted.story for each in shown] == ["switch", "lose"]
     assert clearest(found, 1) == shown[:1]
     assert noticed_text(shown[0], 0) == (
-        "games 2 % -> 30 %, video 10 % -> 12 %, music 35 % -> 3 % since about 2026-01-20, noticed 2026-01-29, "
+        "games 2 % -> 30 %, music 35 % -> 3 % since about 2026-01-20, noticed 2026-01-29, "
         "profile rebuilt (generation 1, refined)"
     )
     assert truth_text(shown[0].planted, 0) == (
