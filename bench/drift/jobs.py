@@ -38,15 +38,16 @@ class Plan:
         Reported on.
     people
         Factor of the people of every scenario.
-    others, slow, defaults
-        People per seed whom ablations and tuned rivals see; KSWIN; rivals with defaults.
+    rivals, parts, slow, defaults
+        People per seed whom tuned rivals see; ours without one part each; KSWIN; rivals with defaults.
     """
 
     quick: bool = False
     calibration_seeds: tuple[int, ...] = (0, 1)
     seeds: tuple[int, ...] = (2, 3, 4)
     people: float = 1.0
-    others: int = 200
+    rivals: int = 200
+    parts: int = 100
     slow: int = 60
     defaults: int = 60
     calibration_people: int = 120
@@ -62,7 +63,8 @@ QUICK = Plan(
     quick=True,
     seeds=(2,),
     people=0.04,
-    others=6,
+    rivals=6,
+    parts=4,
     slow=2,
     defaults=3,
     calibration_people=5,
@@ -112,9 +114,10 @@ def run_chunk(
             outcome.quality = qualities(history, raised, history.after, begin)
         if chunk.scenario == "S3-.3":
             outcome.quality = {LOSS: cost_of_false_alarm(history, chunk.seed)}
-        if number < plan.others:
+        if number < plan.parts:
             for detector in ablations():
                 _keep(outcome, detector.name, history, detector.alarms(history))
+        if number < plan.rivals:
             without = left_out.get(chunk.scenario, {})
             _rivals(outcome, history, plan, tuned, without)
         result.append(outcome)
