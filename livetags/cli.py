@@ -35,6 +35,7 @@ from serving.history import profile_as_of
 from serving.hot_tags import HotTags
 from serving.rejects import newest_rejects, reject_counts
 from serving.tag_view import TagView
+from sinks.clickhouse_schema import MigrationError
 from sinks.retry import SinkGaveUp
 from sources import FEEDS
 from udfs.cleaning.correction import MEANING as CORRECTIONS
@@ -45,6 +46,7 @@ FeedOption = Annotated[
 
 # Mistakes of the caller and outages: shown as one line and exit code 2, not as a stack.
 EXPECTED = (
+    MigrationError,
     FileNotFoundError,
     ValueError,
     KeyError,

@@ -43,8 +43,8 @@ def tags_page() -> str:
         "Kinds: `weight`, a decayed sum; `numeric`, decayed mean and deviation (`.mean`, `.std`; the field without "
         "suffix is the decayed count); `fact`, one tag at a time, the one with the newest evidence. *In order*: the "
         "evidence looks at earlier events, so a late event may count differently than it would have in time. *Drift*: "
-        "`watched`, changes of a person's behaviour are noticed by its shares; `rebuilt` and `watched`, earlier evidence "
-        "is down-weighted when one was.",
+        "`watched`, changes of a person's behaviour are noticed by its shares; `rebuilt` and `watched`, earlier "
+        "evidence is down-weighted when one was.",
         "",
     ]
     for family in dict.fromkeys(entry["family"] for entry in entries()):

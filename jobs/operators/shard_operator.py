@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import logging
 from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import Any
@@ -28,6 +29,7 @@ from udfs.tags import GROUPS
 HISTORY = OutputTag("history", Types.ROW_NAMED(["lane", "packed"], [Types.INT(), Types.STRING()]))
 HOT_TYPE = Types.PICKLED_BYTE_ARRAY()  # packed HotBatch
 
+_log = logging.getLogger(__name__)
 _GC_THRESHOLDS = (200_000, 20, 100)
 _SWEEP_INTERVAL_MS = 24 * 3_600_000
 _COUNTED = ("events_in", "folded", "duplicates")
@@ -116,6 +118,13 @@ class ShardOperator(KeyedProcessFunction):  # type: ignore[misc]
         if hot.changed or hot.removals or hot.links:
             yield pack(hot)
         history.counts = counts
+        for shift in history.fleet_alarms:
+            _log.warning(
+                "shift of everybody in shard %d: %d people under suspicion within %d buckets; nobody is rebuilt for it",
+                shift.shard,
+                shift.suspects,
+                shift.buckets,
+            )
         self._metrics["drift_alarms"].inc(len(history.alarms))
         self._metrics["fleet_shifts"].inc(len(history.fleet_alarms))
         yield HISTORY, self._history_row(history, counts)

@@ -13,11 +13,14 @@ from schemas.drift_memory import DriftMemory, VolumeMemory
 from schemas.fleet_memory import FleetMemory
 from schemas.rules import Rules
 from udfs.profile import fleet_guard, share_drift, volume_drift
-from udfs.profile.share_drift import BUCKET_MS, BUCKETS_PER_DAY, Noticed, begins_ms
+from udfs.profile.share_drift import BUCKET_MS, BUCKETS_PER_DAY, OTHER, Noticed, begins_ms
 
 NoticedKind = Literal["shares", "volume"]
 
 _OPEN_BUCKETS = 2
+_MOST_TAGS = (
+    64  # told apart in a bucket, so that a flood of names doesn't fill the state; the others are counted as one
+)
 
 
 def observe(
@@ -52,6 +55,8 @@ def observe(
                 break
             noticed += _close(memory, old, memory.open.pop(old), rules, fleet)
     for tag in tags:
+        if tag not in counts and len(counts) >= _MOST_TAGS:
+            tag = OTHER
         counts[tag] = counts.get(tag, 0) + 1
     return noticed
 

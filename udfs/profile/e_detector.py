@@ -20,18 +20,19 @@ arXiv 2203.03532, with the start of each component spread over time.
 from __future__ import annotations
 
 from struct import pack, unpack
+from typing import NamedTuple
 
 KAPPAS = (0.25, 0.5, 1.0)
 """Shares of the evidence that each component of the mixture stakes: small ones outlive a bad step."""
 
-_LAYOUT = f"<{len(KAPPAS) + 2}f"
+_LAYOUT = f"<{len(KAPPAS) + 3}f"
 _CAP = 100.0  # enough to alarm as soon as other conditions allow, and quickly lost again
 _DISCOUNT = 0.95
 _LEAST_START = 1e-30  # what a start weighs, as long as it is small: only ratios count
 _MOST = 1e30  # float32
 
 
-def accumulate(packed: bytes, e_value: float, pi: float, time: float) -> tuple[bytes, float]:
+def accumulate(packed: bytes, e_value: float, pi: float, time: float, step: float = 0.0) -> tuple[bytes, float]:
     """Take one e-value into account.
 
     Parameters
@@ -44,21 +45,35 @@ def accumulate(packed: bytes, e_value: float, pi: float, time: float) -> tuple[b
         Share of the yearly budget that the time since the step before brings.
     time
         When the step's bucket began, in buckets.
+    step
+        How many were closed before it, of those that were active.
 
     Returns
     -------
     packed, evidence
         What to keep, and the mean evidence R.
     """
-    *before, weight, since = unpack(_LAYOUT, packed) if packed else (0.0,) * (len(KAPPAS) + 2)
+    *before, weight, since, after = unpack(_LAYOUT, packed) if packed else (0.0,) * (len(KAPPAS) + 3)
     evidence = [min((r + pi) * (1.0 - kappa + kappa * e_value), _CAP) for kappa, r in zip(KAPPAS, before, strict=True)]
     started = weight + _LEAST_START
     since = (weight * since + _LEAST_START * time) / started
+    after = (weight * after + _LEAST_START * step) / started
     weight = min(started * e_value * _DISCOUNT, _MOST)
-    return pack(_LAYOUT, *evidence, weight, since), sum(evidence) / len(KAPPAS)
+    return pack(_LAYOUT, *evidence, weight, since, after), sum(evidence) / len(KAPPAS)
 
 
-def estimated_change(packed: bytes) -> float:
-    """When the change was, most likely, in buckets."""
-    since: float = unpack(_LAYOUT, packed)[-1]
-    return since
+def evidence_of(packed: bytes) -> float:
+    """The mean evidence R that is kept."""
+    return sum(unpack(_LAYOUT, packed)[: len(KAPPAS)]) / len(KAPPAS) if packed else 0.0
+
+
+class Change(NamedTuple):
+    """When the change was, most likely: the bucket's time, and how many active ones were closed before it."""
+
+    time: float
+    step: float
+
+
+def estimated_change(packed: bytes) -> Change:
+    """When the change was, most likely."""
+    return Change(*unpack(_LAYOUT, packed)[-2:])

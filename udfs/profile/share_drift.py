@@ -18,17 +18,20 @@ from schemas.drift_rules import MS_PER_YEAR, DriftRules
 from schemas.outputs import ShareChange
 from schemas.tag_group import MS_PER_DAY
 from udfs.local_time import is_workday
-from udfs.profile.e_detector import accumulate, estimated_change
+from udfs.profile.e_detector import accumulate, estimated_change, evidence_of
 from udfs.profile.shares import (
     PRIOR_MASS,
     REBUILT_MASS,
     Numbers,
+    baseline_before,
     compare,
     distance_bits,
     learn,
     observed_and_expected,
 )
 
+OTHER = ""
+"""Counts of tags not told apart in a bucket: they never get a class of their own."""
 BUCKET_MS = 6 * 3_600_000
 BUCKETS_PER_DAY = MS_PER_DAY // BUCKET_MS
 CONTEXTS = 4
@@ -93,7 +96,7 @@ def close(
     if memory.buckets >= rules.min_buckets and _cooled_down(memory, start_ms, rules):
         elapsed_ms = (bucket - memory.bucket) * BUCKET_MS
         pi = rules.alpha_per_year * elapsed_ms / MS_PER_YEAR
-        memory.evidence, evidence = accumulate(memory.evidence, step.e_value, pi, bucket)
+        memory.evidence, evidence = accumulate(memory.evidence, step.e_value, pi, bucket, memory.buckets)
         _count_day(memory, bucket // BUCKETS_PER_DAY, step.e_value, evidence)
     else:
         evidence = 0.0
@@ -110,6 +113,21 @@ def close(
     _tell_apart(memory, numbers, context, counts, total, rules)
     memory.numbers = numbers.packed()
     return noticed
+
+
+def described(memory: DriftMemory) -> dict[str, object]:
+    """What the packed fields hold, for people: shares expected and observed lately, by tag; of volume, days counted."""
+    numbers = Numbers(memory.numbers, CONTEXTS, len(memory.tags) + 1)
+    observed, expected = observed_and_expected(numbers)
+    tags = [*memory.tags, "other"]
+    return {
+        "numbers": {
+            tag: {"expected": round(e, 4), "observed": round(o, 4)}
+            for tag, e, o in zip(tags, expected, observed, strict=True)
+        },
+        "evidence": round(evidence_of(memory.evidence), 4),
+        "volume": {"day": memory.volume.day, "events": memory.volume.count} if memory.volume is not None else None,
+    }
 
 
 def population_shares(tags: int, max_tags: int) -> list[float]:
@@ -160,10 +178,12 @@ def _noticed(
     if distance < rules.min_distance_bits:
         return None
     # one bucket before the estimate: rather some old evidence at full weight than some new at little
-    since_ms = begins_ms(round(estimated_change(memory.evidence)) - 1, utc_offset_ms)
+    change = estimated_change(memory.evidence)
+    since_ms = begins_ms(round(change.time) - 1, utc_offset_ms)
+    before_change = baseline_before(numbers, memory.buckets + 1 - change.step, rules)
     changes = [
         (tag, round(before, 4), round(since, 4))
-        for tag, before, since in zip([*memory.tags, "other"], expected, observed, strict=True)
+        for tag, before, since in zip([*memory.tags, "other"], before_change, observed, strict=True)
         if abs(since - before) >= _SHOWN_FROM
     ]
     changes.sort(key=lambda change: (change[1] - change[2], change[0]))
@@ -183,7 +203,7 @@ def _tell_apart(
     other = len(tags)
     pooled_mass = sum(numbers.mass) + PRIOR_MASS
     for tag in sorted(counts):
-        if tag in tags:
+        if tag in tags or tag == OTHER:
             continue
         share = counts[tag] / total
         if len(tags) < rules.max_tags:

@@ -184,6 +184,18 @@ def observed_and_expected(numbers: Numbers) -> tuple[list[float], list[float]]:
     return _normalised(numbers.observed), _normalised(numbers.expected)
 
 
+def baseline_before(numbers: Numbers, buckets: float, rules: DriftRules) -> list[float]:
+    """Shares of the baseline, all contexts together, without the newest buckets, which were like what is observed.
+
+    The baseline goes on learning while evidence gathers, so it holds some of the new behaviour by then.
+    """
+    long = 2.0 ** (-1.0 / rules.long_half_life_buckets)
+    mass = (1.0 - long ** max(buckets, 0.0)) / (1.0 - long)
+    observed, _ = observed_and_expected(numbers)
+    pooled = [sum(column) for column in zip(*numbers.baseline, strict=True)]
+    return _normalised([max(a - mass * o, 0.0) for a, o in zip(pooled, observed, strict=True)])
+
+
 def distance_bits(one: Sequence[float], other: Sequence[float]) -> float:
     """Jensen-Shannon divergence in bits, 0 to 1 (Lin, 1991)."""
     distance = 0.0

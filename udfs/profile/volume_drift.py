@@ -15,7 +15,15 @@ from schemas.tag_group import MS_PER_DAY
 from udfs.local_time import is_workday
 from udfs.profile.e_detector import accumulate, estimated_change
 from udfs.profile.share_drift import Noticed
-from udfs.profile.shares import REBUILT_MASS, Numbers, compare, distance_bits, learn, observed_and_expected
+from udfs.profile.shares import (
+    REBUILT_MASS,
+    Numbers,
+    baseline_before,
+    compare,
+    distance_bits,
+    learn,
+    observed_and_expected,
+)
 
 CLASSES = 12
 """0, 1, 2-3, 4-7 ... 1,024 and more events a day."""
@@ -59,7 +67,7 @@ def _close(memory: VolumeMemory, day: int, events: int, rules: DriftRules, utc_o
     evidence = 0.0
     if memory.days >= _MIN_DAYS:
         pi = rules.alpha_per_year * MS_PER_DAY / MS_PER_YEAR
-        memory.evidence, evidence = accumulate(memory.evidence, step.e_value, pi, day)
+        memory.evidence, evidence = accumulate(memory.evidence, step.e_value, pi, day, memory.days)
     learn(numbers, context, shares, step, rules)
     memory.days += 1
     noticed = None
@@ -67,8 +75,10 @@ def _close(memory: VolumeMemory, day: int, events: int, rules: DriftRules, utc_o
         observed, expected = observed_and_expected(numbers)
         distance = distance_bits(observed, expected)
         if distance >= _MIN_DISTANCE_BITS:
-            since_ms = round(estimated_change(memory.evidence)) * MS_PER_DAY - utc_offset_ms
-            before, since = _events_a_day(expected), _events_a_day(observed)
+            changed = estimated_change(memory.evidence)
+            since_ms = round(changed.time) * MS_PER_DAY - utc_offset_ms
+            before = _events_a_day(baseline_before(numbers, memory.days - changed.step, rules))
+            since = _events_a_day(observed)
             change = [("", before, since)]
             at_ms = start_ms + MS_PER_DAY
             rose = since > before

@@ -6,6 +6,7 @@ import msgspec
 
 from schemas.outputs import Export
 from schemas.state import ID_BYTES, Profile
+from udfs.profile.share_drift import described
 
 
 def exported(request: str, user: str, profile: Profile) -> list[Export]:
@@ -15,4 +16,6 @@ def exported(request: str, user: str, profile: Profile) -> list[Export]:
     held = msgspec.structs.asdict(profile)
     held["cleaning"] = profile.cleaning is not None
     held["seen"] = sum(len(ids) if isinstance(ids, set) else len(ids) // ID_BYTES for ids in profile.seen.values())
+    if profile.drift is not None:
+        held["drift"] = {**msgspec.structs.asdict(profile.drift), **described(profile.drift)}
     return [Export(request, user, "state", msgspec.json.encode(held).decode())]

@@ -147,6 +147,14 @@ def test_a_copy_of_the_state_names_no_cell() -> None:
     assert "cell-17" not in exported("case", "alone", profile)[0].document
 
 
+def test_a_copy_of_the_state_shows_what_the_drift_detectors_know() -> None:
+    stages = linked(Stages())
+    stages.batch([use("imsi", 10 + day, T0 + day * DAY) for day in range(6)])
+    drift = json.loads(exported("case", "p.1", stages.person("p.1"))[0].document)["drift"]
+    assert drift["numbers"]["content:video"]["observed"] > 0.5
+    assert drift["volume"]["events"] == 1
+
+
 def test_a_document_is_nobodys_number() -> None:
     """Registrations are keyed by documents, which have pseudonyms of their own."""
     stages = Stages()
