@@ -17,6 +17,7 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from multiprocessing import get_context
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import msgspec
@@ -156,6 +157,7 @@ def _measure(plan: Plan, tuned: list[Tuned], processes: int, results: Results) -
     for case in CASES:
         for seed in plan.seeds:
             work.append(("volume", run_volume, (case, seed, 0, plan.volume)))
+    Random(0).shuffle(work)  # so that the time left is told truly
     for name, got in _run("measuring", work, processes):
         if name == "fleet":
             results.fleet.append(got)

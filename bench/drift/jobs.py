@@ -24,7 +24,9 @@ LEFT_OUT = ", tuned without it"
 FROM_SIMULATED = ", tuned on the simulated people"
 TUNED_FOR_BASKETS = "R1-shuffled"
 SLOW = ("KSWIN surprise", "KSWIN js")
-QUALITY_OF = ("S5", "S5-seasonal", "S5-sticky", "S4-1d", "S4-2d", "S4-3d", "S4-7d")
+TRIPS = ("S4-flood", "S4-1d", "S4-2d", "S4-3d", "S4-7d")
+PARTS_OF = ("S1", "S2", "S2-parts", "S3-.3", "S3-.5", "S5", "S5-seasonal", "S5-sticky", *TRIPS)
+QUALITY_OF = ("S5", "S5-seasonal", "S5-sticky", *TRIPS)
 LOSS = "loss of a false alarm"
 
 
@@ -46,10 +48,10 @@ class Plan:
     calibration_seeds: tuple[int, ...] = (0, 1)
     seeds: tuple[int, ...] = (2, 3, 4)
     people: float = 1.0
-    rivals: int = 200
-    parts: int = 100
-    slow: int = 60
-    defaults: int = 60
+    rivals: int = 170
+    parts: int = 70
+    slow: int = 50
+    defaults: int = 50
     calibration_people: int = 120
     calibration_slow: int = 50
     households: int = 10**9
@@ -114,10 +116,10 @@ def run_chunk(
             outcome.quality = qualities(history, raised, history.after, begin)
         if chunk.scenario == "S3-.3":
             outcome.quality = {LOSS: cost_of_false_alarm(history, chunk.seed)}
-        if number < plan.parts:
+        if number < plan.parts and chunk.scenario in PARTS_OF:
             for detector in ablations():
                 _keep(outcome, detector.name, history, detector.alarms(history))
-        if number < plan.rivals:
+        if number < plan.rivals and chunk.scenario not in TRIPS:
             without = left_out.get(chunk.scenario, {})
             _rivals(outcome, history, plan, tuned, without)
         result.append(outcome)

@@ -504,7 +504,7 @@ def _profiles(results: Results) -> Iterator[str]:
 def _costs(results: Results) -> Iterator[str]:
     yield from _section("Cost")
     yield from _table(
-        ["", "us per step", "bytes per user", ""],
+        ["", "CPU us per step", "bytes per user", ""],
         [
             [one.what, f"{one.us_per_step:.1f}", f"{one.bytes_per_user:,}" if one.bytes_per_user else "", one.note]
             for one in results.costs

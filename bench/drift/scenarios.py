@@ -202,16 +202,16 @@ _SPARSE_BEFORE = (800, 1000)
 SCENARIOS = {
     one.key: one
     for one in (
-        Scenario("S1", "stationary, independent buckets", 400, _steady(PLAIN), PLAIN),
-        Scenario("S2", "seasonal: weekday/weekend x day/night, strong", 400, _steady(SEASONAL), SEASONAL),
-        Scenario("S2-parts", "seasonal, each day-part different", 400, _steady(DAY_PARTS), DAY_PARTS),
-        Scenario("S3-.3", "seasonal and sticky .3", 400, _steady(STICKY), STICKY),
-        Scenario("S3-.5", "seasonal and sticky .5", 400, _steady(VERY_STICKY), VERY_STICKY),
+        Scenario("S1", "stationary, independent buckets", 300, _steady(PLAIN), PLAIN),
+        Scenario("S2", "seasonal: weekday/weekend x day/night, strong", 300, _steady(SEASONAL), SEASONAL),
+        Scenario("S2-parts", "seasonal, each day-part different", 300, _steady(DAY_PARTS), DAY_PARTS),
+        Scenario("S3-.3", "seasonal and sticky .3", 300, _steady(STICKY), STICKY),
+        Scenario("S3-.5", "seasonal and sticky .5", 300, _steady(VERY_STICKY), VERY_STICKY),
         Scenario(
-            "S4-flood", "10,000 events of one tag in one bucket", 400, _flood(ALWAYS_THERE, 10_000), ALWAYS_THERE, 120
+            "S4-flood", "10,000 events of one tag in one bucket", 300, _flood(ALWAYS_THERE, 10_000), ALWAYS_THERE, 120
         ),
         *(
-            Scenario(f"S4-{days}d", f"one tag at 90 % for {days} d", 400, _trip(ALWAYS_THERE, days), ALWAYS_THERE, 120)
+            Scenario(f"S4-{days}d", f"one tag at 90 % for {days} d", 300, _trip(ALWAYS_THERE, days), ALWAYS_THERE, 120)
             for days in (1, 2, 3, 7)
         ),
         Scenario("S5", "abrupt", 160, _drifting(PLAIN, _abrupt, 90, STRATA), PLAIN, 200),
