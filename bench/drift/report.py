@@ -549,6 +549,12 @@ def _cannot_see(results: Results) -> Iterator[str]:
             f" ({sparse.delay_buckets[0]:.0f} active buckets)."  # type: ignore[index]
         )
     yield "- How much somebody does: shares say nothing of it; that is the business of the volume detector."
+    twice = [
+        found([person for one in results.volume if one.case == case for person in one.people], VOLUME, WINDOW_DAYS)
+        for case in ("x 2", "/ 2")
+    ]
+    share = sum(one.found for one in twice) / max(sum(one.people for one in twice), 1)
+    yield f"- Small changes of volume: of doublings and halvings that one finds {share:.0%} within {WINDOW_DAYS} days."
     week = found(results.people["S4-7d"], OURS, SCENARIOS["S4-7d"].window)
     yield f"- Whether a change will last: {week.recall:.0%} of trips of 7 days are taken for one, and rebuilt."
 
