@@ -413,9 +413,8 @@ class _City:
     def _keep_allowed(self, person: _Person) -> None:
         person.keep_tags(lambda number: self._allowed(person, self.rules.groups[self.names[number][0]].purpose))
         forget(person.memory, lambda purpose: self._allowed(person, purpose))
-        held = {tag.partition(":")[0] for counts in (person.drift.tags, *person.drift.open.values()) for tag in counts}
         denied = {g for g, rule in self.rules.groups.items() if not self._allowed(person, rule.purpose)}
-        if held & denied:
+        if any(self.rules.groups[group].watched for group in denied):
             person.drift = DriftMemory()
         person.alarms = [unnamed(alarm, denied) for alarm in person.alarms]
 

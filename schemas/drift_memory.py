@@ -51,7 +51,7 @@ class DriftMemory(Struct, array_like=True):
     evidence
         Packed float32, see `udfs.profile.e_detector`: evidence R of each component, and the estimated bucket of change.
     days, day
-        Distinct local days with evidence for a change, and the newest of them.
+        Distinct local days with evidence for a change, as many as there were, and the newest of them.
     suspect
         Whether the person's behaviour is suspected of having changed.
     alarms_ms

@@ -60,9 +60,8 @@ class DoorOperator(ShardOperator):
         records.sort(key=lambda record: record[3])
         answered = HistoryBatch()
         yield from self.rebuilt(counts, answered, now_ms)
-        passed = self._door.pass_batch(records, self.states, counts, now_ms)
+        passed = self._door.pass_batch(records, self.states, counts, now_ms, answered.alarms)
         last = max(numbers, default=0)
         for to, forwarded in passed.forwarded.items():
             yield FORWARDED, Row(to, last, pack_text(forwarded))
-        passed.history.alarms[:0] = answered.alarms
         yield from self.emit(passed.hot, passed.history, passed.waiting, before, counts, ctx)

@@ -29,6 +29,6 @@ class ProfileOperator(ShardOperator):
         before = msgspec.structs.replace(counts, rejected=dict(counts.rejected))
         answered = HistoryBatch()
         yield from self.rebuilt(counts, answered, now_ms)
-        updated = self._people.update([unpack_forwarded(each) for each in packed], self.states, counts, now_ms)
-        updated.history.alarms[:0] = answered.alarms
+        batches = [unpack_forwarded(each) for each in packed]
+        updated = self._people.update(batches, self.states, counts, now_ms, answered.alarms)
         yield from self.emit(updated.hot, updated.history, updated.waiting, before, counts, ctx)

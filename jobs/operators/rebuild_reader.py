@@ -133,6 +133,10 @@ class RebuildReader:
                 if not away:
                     _log.warning("rebuilds wait: the history can't be asked (%s)", type(error).__name__)
                 away = True
+                if history is not None:  # the next try is on a connection of its own
+                    with suppress(Exception):
+                        history.close()
+                    history = None
             with self._changed:
                 if not self._closed:
                     self._changed.wait(POLL_S)

@@ -125,7 +125,8 @@ class ShardOperator(KeyedProcessFunction):  # type: ignore[misc]
                 shift.suspects,
                 shift.buckets,
             )
-        self._metrics["drift_alarms"].inc(len(history.alarms))
+        raised = [alarm for alarm in history.alarms if alarm.status in ("noted", "provisional")]
+        self._metrics["drift_alarms"].inc(len(raised))
         self._metrics["fleet_shifts"].inc(len(history.fleet_alarms))
         yield HISTORY, self._history_row(history, counts)
         for alarm in waiting:

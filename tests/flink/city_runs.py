@@ -184,9 +184,9 @@ def blobs_in(content: bytes) -> Iterator[bytes]:
     """What is compressed in the bytes: profiles and batches, unpacked. Neither can be read without that."""
     at = content.find(zstandard.FRAME_HEADER)
     while at >= 0:
-        for decompressor in (zstandard.ZstdDecompressor(dict_data=state._dictionary), zstandard.ZstdDecompressor()):
+        for dictionary in (state._dictionaries[state.SCHEMA_VERSION], None):
             try:
-                yield decompressor.decompressobj().decompress(content[at:])
+                yield zstandard.ZstdDecompressor(dict_data=dictionary).decompressobj().decompress(content[at:])
                 break
             except zstandard.ZstdError:
                 continue

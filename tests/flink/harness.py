@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Sequence
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
+from threading import Event, Thread
 from typing import Any
 
 import redis
 from google.protobuf.proto import serialize_length_prefixed
 
+from livetags import ledger
 from livetags.inputs import Input, resolve
 from livetags.runner import Finished, Progress, migrated_clickhouse, run_profile_update
 from livetags.verify import Verdict
 from livetags.verify_logs import verify_against_logs
 from schemas.pb.livetags.v1.consent_pb2 import CONSENT_DECISION_GRANTED, CONSENT_LIST_OPTIONAL, ConsentRecord
 from schemas.pb.livetags.v1.dpi_pb2 import DpiRecord
+from schemas.redis_keys import DRIFT
 from schemas.settings import Settings
 from sources import FEEDS
 
@@ -55,32 +60,87 @@ def verified(settings: Settings) -> Verdict:
     return verify_against_logs(settings, client, hot_client(settings), None, Progress())
 
 
+def with_keys_of(settings: Settings, other: Settings) -> Settings:
+    """The settings, with the same persons under the same pseudonyms."""
+    return settings.model_copy(
+        update={"pseudonym_keys": Settings(pseudonym_keys=other.keys().to_json()).pseudonym_keys}
+    )
+
+
 def hot_client(settings: Settings) -> redis.Redis:
     """Client of the test's Redis."""
     return redis.Redis.from_url(settings.redis_url.get_secret_value(), decode_responses=True)
 
 
-def hot_profiles(settings: Settings) -> dict[str, dict[str, float]]:
-    """Every hot profile: user -> field -> number, the version as its two numbers."""
+def hot_profiles(settings: Settings) -> dict[str, dict[str, Any]]:
+    """Every hot profile: user -> field -> number, the version as its two numbers; `DRIFT` is text."""
     client = hot_client(settings)
     prefix = f"{settings.redis_key_prefix}:p:"
-    profiles: dict[str, dict[str, float]] = {}
+    profiles: dict[str, dict[str, Any]] = {}
     for key in client.scan_iter(f"{prefix}*", count=1_000):
         fields: dict[str, str] = client.hgetall(key)  # type: ignore[assignment]
         generation, n = fields.pop("_version").split("-")
         profiles[key.removeprefix(prefix)] = {"generation": int(generation), "n": int(n)} | {
-            name: float(value) for name, value in fields.items()
+            name: value if name == DRIFT else float(value) for name, value in fields.items()
         }
     return profiles
 
 
-def assert_same_profiles(one: dict[str, dict[str, float]], two: dict[str, dict[str, float]]) -> None:
+def assert_same_profiles(one: dict[str, dict[str, Any]], two: dict[str, dict[str, Any]]) -> None:
     """Same users, same fields, numbers equal to 1e-9 relative (sums in another order differ by rounding)."""
     assert one.keys() == two.keys()
     for user, fields in one.items():
         assert fields.keys() == two[user].keys(), f"fields of user number {sorted(one).index(user)} differ"
         for name, value in fields.items():
+            if name == DRIFT:
+                assert value == two[user][name]
+                continue
             assert abs(value - two[user][name]) <= 1e-9 * max(abs(value), 1.0), name
+
+
+@dataclass
+class Job:
+    """The job over topics, in a thread, until it is told to stop."""
+
+    settings: Settings
+    inputs: list[Input]
+    restore: str = ""
+    _stop: Event = field(default_factory=Event)
+    _finished: list[Finished] = field(default_factory=list)
+    _failed: list[BaseException] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self._thread = Thread(target=self._run, name="job")
+        self._thread.start()
+
+    def _run(self) -> None:
+        try:
+            options: dict[str, Any] = {"bounded": False, "restore": self.restore}
+            self._finished.append(run(self.settings, self.inputs, interrupted=lambda _: self._stop.is_set(), **options))
+        except BaseException as error:
+            self._failed.append(error)
+
+    def stop(self) -> Finished:
+        self._stop.set()
+        self._thread.join(120)
+        if self._failed:
+            raise self._failed[0]
+        return self._finished[0]
+
+    def events_in(self) -> int:
+        client = migrated_clickhouse(self.settings)
+        database = self.settings.clickhouse_database
+        runs = ledger.runs(client, database)
+        return ledger.totals(client, database, runs[-1].run_id).events_in if runs else 0
+
+    def until(self, what: Callable[[], bool], seconds: float, every_s: float = 0.1) -> float:
+        """Wait; returns the seconds it took."""
+        began = time.monotonic()
+        while not what():
+            assert not self._failed, self._failed
+            assert time.monotonic() - began < seconds, f"not within {seconds} s"
+            time.sleep(every_s)
+        return time.monotonic() - began
 
 
 BAD_HOUSEHOLD = {

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from city_runs import Search, SmallCity, city_settings, clickhouse_content, names_of, redis_content, small_city
 from failing_profile_update import MARKER_VARIABLE
-from harness import assert_same_profiles, fresh_settings, hot_client, hot_profiles, run, verified
+from harness import assert_same_profiles, fresh_settings, hot_client, hot_profiles, run, verified, with_keys_of
 
 from livetags.rights import erase_person
 from livetags.runner import Finished, migrated_clickhouse
@@ -38,13 +38,6 @@ def plain(
 
 def settings_for(city: SmallCity, folder: Path, valkey: str, clickhouse: str, **more: Any) -> Settings:
     return city_settings(fresh_settings(folder, valkey, clickhouse, **_WINDOW, **more), city)
-
-
-def with_keys_of(settings: Settings, other: Settings) -> Settings:
-    """The settings, with the same persons under the same pseudonyms."""
-    return settings.model_copy(
-        update={"pseudonym_keys": Settings(pseudonym_keys=other.keys().to_json()).pseudonym_keys}
-    )
 
 
 def counts_per_shard(settings: Settings, finished: Finished) -> list[tuple[Any, ...]]:

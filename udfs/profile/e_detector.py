@@ -11,7 +11,7 @@ supermartingale, reset at each alarm. Whatever else must hold for an alarm only 
 
 When the change was is estimated by the mean start of such evidence, each start weighted with what it has become.
 Before a change E is about 1, so starts from before it would weigh as much as the true one; discounting each step by a
-twentieth makes them fade (measured: docs/decisions/0011-drift.md).
+fifteenth makes them fade (measured: docs/decisions/0011-drift.md).
 
 Source: Shin, Ramdas, Rinaldo, "E-detectors: a nonparametric framework for sequential change detection",
 arXiv 2203.03532, with the start of each component spread over time.
@@ -25,14 +25,24 @@ from typing import NamedTuple
 KAPPAS = (0.25, 0.5, 1.0)
 """Shares of the evidence that each component of the mixture stakes: small ones outlive a bad step."""
 
-_LAYOUT = f"<{len(KAPPAS) + 3}f"
+_LAYOUT = f"<{len(KAPPAS) + 4}f"
 _CAP = 100.0  # enough to alarm as soon as other conditions allow, and quickly lost again
-_DISCOUNT = 0.95
+_DISCOUNT = 0.93
 _LEAST_START = 1e-30  # what a start weighs, as long as it is small: only ratios count
 _MOST = 1e30  # float32
 
 
-def accumulate(packed: bytes, e_value: float, pi: float, time: float, step: float = 0.0) -> tuple[bytes, float]:
+class Instant(NamedTuple):
+    """When something was: the bucket's time, and of the active ones how many were closed before it, and on how many
+    days there was evidence.
+    """
+
+    time: float
+    step: float = 0.0
+    days: float = 0.0
+
+
+def accumulate(packed: bytes, e_value: float, pi: float, now: Instant) -> tuple[bytes, float]:
     """Take one e-value into account.
 
     Parameters
@@ -43,23 +53,22 @@ def accumulate(packed: bytes, e_value: float, pi: float, time: float, step: floa
         0 or more.
     pi
         Share of the yearly budget that the time since the step before brings.
-    time
-        When the step's bucket began, in buckets.
-    step
-        How many were closed before it, of those that were active.
+    now
+        When the step's bucket began.
 
     Returns
     -------
     packed, evidence
         What to keep, and the mean evidence R.
     """
-    *before, weight, since, after = unpack(_LAYOUT, packed) if packed else (0.0,) * (len(KAPPAS) + 3)
+    *before, weight, time, step, days = unpack(_LAYOUT, packed) if packed else (0.0,) * (len(KAPPAS) + 4)
     evidence = [min((r + pi) * (1.0 - kappa + kappa * e_value), _CAP) for kappa, r in zip(KAPPAS, before, strict=True)]
     started = weight + _LEAST_START
-    since = (weight * since + _LEAST_START * time) / started
-    after = (weight * after + _LEAST_START * step) / started
+    start = [
+        (weight * known + _LEAST_START * new) / started for known, new in zip((time, step, days), now, strict=True)
+    ]
     weight = min(started * e_value * _DISCOUNT, _MOST)
-    return pack(_LAYOUT, *evidence, weight, since, after), sum(evidence) / len(KAPPAS)
+    return pack(_LAYOUT, *evidence, weight, *start), sum(evidence) / len(KAPPAS)
 
 
 def evidence_of(packed: bytes) -> float:
@@ -67,13 +76,6 @@ def evidence_of(packed: bytes) -> float:
     return sum(unpack(_LAYOUT, packed)[: len(KAPPAS)]) / len(KAPPAS) if packed else 0.0
 
 
-class Change(NamedTuple):
-    """When the change was, most likely: the bucket's time, and how many active ones were closed before it."""
-
-    time: float
-    step: float
-
-
-def estimated_change(packed: bytes) -> Change:
+def estimated_change(packed: bytes) -> Instant:
     """When the change was, most likely."""
-    return Change(*unpack(_LAYOUT, packed)[-2:])
+    return Instant(*unpack(_LAYOUT, packed)[-3:])

@@ -29,6 +29,8 @@ def shift_before(fleet: FleetMemory, begins_ms: int) -> int:
 
 def note(fleet: FleetMemory, ends_ms: int, newly_suspect: bool) -> None:
     """Count a bucket closed at `ends_ms`; a shift this reveals is added to `fleet.shifts_ms` and `fleet.raised`."""
+    if fleet.shifts_ms and ends_ms <= fleet.shifts_ms[-1]:
+        return  # from before the newest shift, which has told of it
     fleet.newest_ms = max(fleet.newest_ms, ends_ms)
     fleet.buckets += 1
     fleet.suspects += newly_suspect

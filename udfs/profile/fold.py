@@ -90,7 +90,7 @@ def _decided(profile: Profile, event: Consent, rules: Rules) -> tuple[str, ...]:
     forgotten = decide(profile, event, rules)
     if profile.memory is not None:
         forget(profile.memory, lambda purpose: allowed(profile.consents, purpose, rules))
-    forget_drift(profile, forgotten)
+    forget_drift(profile, forgotten, rules)
     return forgotten
 
 

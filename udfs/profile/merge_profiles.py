@@ -43,6 +43,8 @@ def merge(profile: Profile, more: Profile, rules: Rules) -> Profile:
         profile.memory = merge_memory(profile.memory, more.memory) if profile.memory is not None else more.memory
     profile.erased_ms = max(profile.erased_ms, more.erased_ms)
     profile.generation = max(profile.generation, more.generation)
+    if profile.drift is not None and profile.drift.pending is not None:
+        profile.drift.pending.generation = profile.generation  # its rebuild is still the newest
     profile.n += more.n
     return profile
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Sequence
+from collections.abc import Iterable, Sequence
 
 from schemas.drift_memory import DriftMemory
 from schemas.events import Rebuild
@@ -55,15 +55,14 @@ def ask_rebuild(profile: Profile, event: Rebuild, rules: Rules) -> tuple[Alarm, 
     return (alarm,)
 
 
-def forget_drift(profile: Profile, groups: Container[str]) -> None:
-    """Forget what the detectors know of these groups, and let no rebuild bring them back; consent to them has gone."""
+def forget_drift(profile: Profile, groups: Iterable[str], rules: Rules) -> None:
+    """Forget what the detectors know when consent to a watched group goes, and let no rebuild bring groups back."""
     memory = profile.drift
     if memory is None:
         return
-    held = {tag.partition(":")[0] for counts in (memory.tags, *memory.open.values()) for tag in counts}
-    if any(group in groups for group in held):
+    if any(rules.groups[group].watched for group in groups):
         profile.drift = DriftMemory(by_hand_ms=memory.by_hand_ms)
-    elif groups:
+    elif any(rules.groups[group].rebuilt for group in groups):
         memory.pending = None
 
 

@@ -1,7 +1,7 @@
 """Noticing that what a person turns to has changed: the detector over shares of tags.
 
 A step per closed bucket, that is per active part of a local day (00-06, 06-12, 12-18, 18-24), never per event: ten
-thousand events of one tag in one bucket weigh what one does. States: stable; suspect, from R >= 0.01 until R < 0.0001;
+thousand events of one tag in one bucket weigh what one does. States: stable; suspect, from R >= 0.03 until R < 0.005;
 an alarm at R >= 1 with a distance and on distinct days enough; then a cool-down, in which the new behaviour is learnt.
 
 What it can't see: changes of volume alone (see `volume_drift`), changes among tags beyond `max_tags` of a person,
@@ -18,12 +18,12 @@ from schemas.drift_rules import MS_PER_YEAR, DriftRules
 from schemas.outputs import ShareChange
 from schemas.tag_group import MS_PER_DAY
 from udfs.local_time import is_workday
-from udfs.profile.e_detector import accumulate, estimated_change, evidence_of
+from udfs.profile.e_detector import Instant, accumulate, estimated_change, evidence_of
 from udfs.profile.shares import (
     PRIOR_MASS,
     REBUILT_MASS,
     Numbers,
-    baseline_before,
+    before_and_since,
     compare,
     distance_bits,
     learn,
@@ -36,7 +36,7 @@ BUCKET_MS = 6 * 3_600_000
 BUCKETS_PER_DAY = MS_PER_DAY // BUCKET_MS
 CONTEXTS = 4
 
-SUSPECT_FROM, SUSPECT_UNTIL = 0.01, 0.0001
+SUSPECT_FROM, SUSPECT_UNTIL = 0.03, 0.005
 _ALARM_FROM = 1.0
 _COUNTS_FROM = 1.05  # an e-value from which a day counts as one with evidence
 _MONTH_MS = 30 * MS_PER_DAY
@@ -96,12 +96,14 @@ def close(
     if memory.buckets >= rules.min_buckets and _cooled_down(memory, start_ms, rules):
         elapsed_ms = (bucket - memory.bucket) * BUCKET_MS
         pi = rules.alpha_per_year * elapsed_ms / MS_PER_YEAR
-        memory.evidence, evidence = accumulate(memory.evidence, step.e_value, pi, bucket, memory.buckets)
+        memory.evidence, evidence = accumulate(
+            memory.evidence, step.e_value, pi, Instant(bucket, memory.buckets, memory.days)
+        )
         _count_day(memory, bucket // BUCKETS_PER_DAY, step.e_value, evidence)
     else:
         evidence = 0.0
     learn(numbers, context, shares, step, rules)
-    if evidence >= _ALARM_FROM and memory.days >= rules.min_days:
+    if evidence >= _ALARM_FROM and _days_since_change(memory) >= rules.min_days:
         noticed = _noticed(memory, numbers, start_ms + BUCKET_MS, evidence, rules, utc_offset_ms)
     if noticed is not None:
         numbers.begin_anew(REBUILT_MASS, 0.0)
@@ -162,12 +164,17 @@ def _cooled_down(memory: DriftMemory, time_ms: int, rules: DriftRules) -> bool:
 
 def _count_day(memory: DriftMemory, day: int, e_value: float, evidence: float) -> None:
     if evidence < SUSPECT_UNTIL:
-        memory.days, memory.day, memory.suspect = 0, -1, False
+        memory.suspect = False
     elif evidence >= SUSPECT_FROM:
         memory.suspect = True
     if e_value > _COUNTS_FROM and day != memory.day:
         memory.days += 1
         memory.day = day
+
+
+def _days_since_change(memory: DriftMemory) -> int:
+    """Days with evidence since the estimated change."""
+    return round(memory.days - estimated_change(memory.evidence).days)
 
 
 def _noticed(
@@ -180,10 +187,10 @@ def _noticed(
     # one bucket before the estimate: rather some old evidence at full weight than some new at little
     change = estimated_change(memory.evidence)
     since_ms = begins_ms(round(change.time) - 1, utc_offset_ms)
-    before_change = baseline_before(numbers, memory.buckets + 1 - change.step, rules)
+    shares_before, shares_since = before_and_since(numbers, memory.buckets + 1 - change.step, rules)
     changes = [
         (tag, round(before, 4), round(since, 4))
-        for tag, before, since in zip([*memory.tags, "other"], before_change, observed, strict=True)
+        for tag, before, since in zip([*memory.tags, "other"], shares_before, shares_since, strict=True)
         if abs(since - before) >= _SHOWN_FROM
     ]
     changes.sort(key=lambda change: (change[1] - change[2], change[0]))

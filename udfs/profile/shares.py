@@ -27,6 +27,7 @@ _BET_MASS = 1.0  # buckets of agreement that the ratio observed / expected begin
 _MIXED_IN = 0.02  # of the population, so that no class is bet against entirely
 _USUAL_ENERGY = 10.0  # squares of deviations that the usual persistence counts for: some twenty buckets' worth
 _MIN_PERSISTENCE, _MAX_PERSISTENCE = 0.05, 0.8
+_TELLABLE = 0.1  # below this the two mixtures are too alike to be taken apart
 REBUILT_MASS = 8.0
 """Buckets that what was observed counts for as the new baseline."""
 
@@ -184,16 +185,24 @@ def observed_and_expected(numbers: Numbers) -> tuple[list[float], list[float]]:
     return _normalised(numbers.observed), _normalised(numbers.expected)
 
 
-def baseline_before(numbers: Numbers, buckets: float, rules: DriftRules) -> list[float]:
-    """Shares of the baseline, all contexts together, without the newest buckets, which were like what is observed.
+def before_and_since(numbers: Numbers, buckets: float, rules: DriftRules) -> tuple[list[float], list[float]]:
+    """Shares before a change and since, all contexts together, the change being some closed buckets ago.
 
-    The baseline goes on learning while evidence gathers, so it holds some of the new behaviour by then.
+    The baseline has learnt some of the new behaviour by then, and the short memory still holds some of the old: each is
+    a known mixture of both, so two equations per class give the two shares.
     """
+    short = 2.0 ** (-1.0 / rules.short_half_life_buckets)
     long = 2.0 ** (-1.0 / rules.long_half_life_buckets)
-    mass = (1.0 - long ** max(buckets, 0.0)) / (1.0 - long)
     observed, _ = observed_and_expected(numbers)
-    pooled = [sum(column) for column in zip(*numbers.baseline, strict=True)]
-    return _normalised([max(a - mass * o, 0.0) for a, o in zip(pooled, observed, strict=True)])
+    baseline = _normalised([sum(column) for column in zip(*numbers.baseline, strict=True)])
+    old = short ** max(buckets, 1.0)
+    new = min((1.0 - long ** max(buckets, 1.0)) / (1.0 - long) / sum(numbers.mass), 1.0)
+    apart = 1.0 - old - new
+    if apart < _TELLABLE:
+        return baseline, observed
+    before = [max((1.0 - old) * a - new * o, 0.0) for a, o in zip(baseline, observed, strict=True)]
+    since = [max((1.0 - new) * o - old * a, 0.0) for a, o in zip(baseline, observed, strict=True)]
+    return _normalised(before), _normalised(since)
 
 
 def distance_bits(one: Sequence[float], other: Sequence[float]) -> float:

@@ -13,12 +13,12 @@ from schemas.drift_memory import VolumeMemory
 from schemas.drift_rules import MS_PER_YEAR, DriftRules
 from schemas.tag_group import MS_PER_DAY
 from udfs.local_time import is_workday
-from udfs.profile.e_detector import accumulate, estimated_change
+from udfs.profile.e_detector import Instant, accumulate, estimated_change
 from udfs.profile.share_drift import Noticed
 from udfs.profile.shares import (
     REBUILT_MASS,
     Numbers,
-    baseline_before,
+    before_and_since,
     compare,
     distance_bits,
     learn,
@@ -67,7 +67,7 @@ def _close(memory: VolumeMemory, day: int, events: int, rules: DriftRules, utc_o
     evidence = 0.0
     if memory.days >= _MIN_DAYS:
         pi = rules.alpha_per_year * MS_PER_DAY / MS_PER_YEAR
-        memory.evidence, evidence = accumulate(memory.evidence, step.e_value, pi, day, memory.days)
+        memory.evidence, evidence = accumulate(memory.evidence, step.e_value, pi, Instant(day, memory.days))
     learn(numbers, context, shares, step, rules)
     memory.days += 1
     noticed = None
@@ -77,8 +77,8 @@ def _close(memory: VolumeMemory, day: int, events: int, rules: DriftRules, utc_o
         if distance >= _MIN_DISTANCE_BITS:
             changed = estimated_change(memory.evidence)
             since_ms = round(changed.time) * MS_PER_DAY - utc_offset_ms
-            before = _events_a_day(baseline_before(numbers, memory.days - changed.step, rules))
-            since = _events_a_day(observed)
+            mixtures = before_and_since(numbers, memory.days - changed.step, rules)
+            before, since = (_events_a_day(shares) for shares in mixtures)
             change = [("", before, since)]
             at_ms = start_ms + MS_PER_DAY
             rose = since > before

@@ -111,9 +111,20 @@ class Door:
         self._max_record_bytes = max_record_bytes
         self._shards = shards
 
-    def pass_batch(self, records: Sequence[Record], states: UserStates, counts: ShardCounts, now_ms: int) -> Passed:
-        """Pass the records of one shard, in their order."""
+    def pass_batch(
+        self,
+        records: Sequence[Record],
+        states: UserStates,
+        counts: ShardCounts,
+        now_ms: int,
+        answered: Sequence[Alarm] = (),
+    ) -> Passed:
+        """Pass the records of one shard, in their order.
+
+        `answered` are alarms whose rebuild was applied before the batch; what the batch takes away goes from them too.
+        """
         passed = Passed()
+        passed.history.alarms += answered
         counts.events_in += len(records)
         raw_of: dict[str, str] = {}
         for user, entered in self._by_user(records, passed, counts, raw_of).items():

@@ -41,9 +41,20 @@ class People:
         self._run = run
         self._rules = rules
 
-    def update(self, batches: Sequence[Forwarded], states: UserStates, counts: ShardCounts, now_ms: int) -> Updated:
-        """Fold what the doors passed on to one shard, in the order of the replay (of topics: of arrival)."""
+    def update(
+        self,
+        batches: Sequence[Forwarded],
+        states: UserStates,
+        counts: ShardCounts,
+        now_ms: int,
+        answered: Sequence[Alarm] = (),
+    ) -> Updated:
+        """Fold what the doors passed on to one shard, in the order of the replay (of topics: of arrival).
+
+        `answered` are alarms whose rebuild was applied before the batch; what the batch takes away goes from them too.
+        """
         updated = Updated()
+        updated.history.alarms += answered
         arrived: list[tuple[int, str, int, Event | Partial]] = []
         for batch in batches:
             # a partial comes from the record that linked it, before any later event of the person
@@ -118,6 +129,6 @@ class People:
             for name in denied:
                 del profile.groups[name]
             record_forgotten(person, denied, profile.last_event_ms, updated.history)
-            forget_drift(profile, denied)
+            forget_drift(profile, denied, self._rules)
         if profile.memory is not None:
             forget(profile.memory, lambda purpose: allowed(profile.consents, purpose, self._rules))
