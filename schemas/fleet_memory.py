@@ -6,14 +6,12 @@ from msgspec import Struct, field
 
 
 class FleetMemory(Struct, array_like=True):
-    """Buckets closed and people come under suspicion, lately and usually.
+    """Buckets closed, and people who came under suspicion by it, lately and usually.
 
     Attributes
     ----------
-    buckets, suspects
-        Closed, and people who came under suspicion by it, in the window being counted.
-    shares
-        Suspects per bucket of the newest full windows, oldest first.
+    counts
+        End of a bucket in ms -> how many people's were closed, and how many came under suspicion; of four weeks.
     newest_ms
         End of the newest bucket closed.
     raised
@@ -22,9 +20,7 @@ class FleetMemory(Struct, array_like=True):
         Times of the newest shifts, oldest first: whoever closes a bucket that begins later begins anew.
     """
 
-    buckets: int = 0
-    suspects: int = 0
-    shares: list[float] = field(default_factory=list)
+    counts: dict[int, tuple[int, int]] = field(default_factory=dict)
     newest_ms: int = 0
     shifts_ms: list[int] = field(default_factory=list)
     raised: list[tuple[int, int, int, float]] = field(default_factory=list)

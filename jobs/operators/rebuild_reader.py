@@ -48,6 +48,7 @@ class _Asked(NamedTuple):
     shard: int
     alarm: Alarm
     until_s: float
+    failures: int = 0
 
 
 class RebuildReader:
@@ -105,6 +106,8 @@ class RebuildReader:
     def _work(self) -> None:
         history: History | None = None
         away = False
+        at_once = _MOST_AT_ONCE
+        chosen: list[Alarm] = []
         tokens, refilled_s = self._per_s, time.monotonic()
         while True:
             with self._changed:
@@ -112,7 +115,7 @@ class RebuildReader:
                     self._changed.wait(_IDLE_S)
                 if self._closed:
                     break
-                waiting = sorted(self._asked.values(), key=lambda each: -each.alarm.evidence)
+                waiting = sorted(self._asked.values(), key=lambda each: (each.failures, -each.alarm.evidence))
             now_s = time.monotonic()
             # a second's worth may have gathered, and one whole question always can
             tokens = min(tokens + (now_s - refilled_s) * self._per_s, max(self._per_s, 1.0))
@@ -120,19 +123,24 @@ class RebuildReader:
             given_up = [each for each in waiting if each.until_s < now_s]
             self._answer([Rebuilt(each.alarm, None) for each in given_up])
             alarms = [each.alarm for each in waiting if each.until_s >= now_s]
+            chosen = []
             try:
                 history = history or self._connect()
                 readable = history.written(alarms) if alarms else set()
-                chosen = [alarm for alarm in alarms if key_of(alarm) in readable][: min(int(tokens), _MOST_AT_ONCE)]
+                chosen = [alarm for alarm in alarms if key_of(alarm) in readable][: min(int(tokens), at_once)]
                 if chosen:
                     rows = history.recent(chosen)
                     tokens -= len(chosen)
                     self._answer([Rebuilt(alarm, rows.get(key_of(alarm), ())) for alarm in chosen])
+                    at_once = min(2 * at_once, _MOST_AT_ONCE)
                 away = False
             except Exception as error:  # the alarms wait until it is over, or they are given up
                 if not away:
                     _log.warning("rebuilds wait: the history can't be asked (%s)", type(error).__name__)
                 away = True
+                # one that can't be answered must not take the others with it: fewer at a time, and those last
+                at_once = max(len(chosen) // 2, 1) if chosen else at_once
+                self._failed(chosen)
                 if history is not None:  # the next try is on a connection of its own
                     with suppress(Exception):
                         history.close()
@@ -143,6 +151,13 @@ class RebuildReader:
         if history is not None:
             with suppress(Exception):
                 history.close()
+
+    def _failed(self, alarms: Sequence[Alarm]) -> None:
+        with self._changed:
+            for alarm in alarms:
+                asked = self._asked.get(alarm.user)
+                if asked is not None and asked.alarm is alarm:
+                    self._asked[alarm.user] = asked._replace(failures=asked.failures + 1)
 
     def _answer(self, answers: Sequence[Rebuilt]) -> None:
         with self._changed:

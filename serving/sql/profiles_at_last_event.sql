@@ -9,8 +9,8 @@
 --
 -- The table is sorted by user, so a range reads only its own part of it and memory is bounded by the range's evidence.
 -- weight, mean and std as in profile_as_of.sql, rebuilds too, at as_of_ms, with no floor; evidence_rows and value_sum
--- (undecayed, whatever was rebuilt) cover evidence too old to move a weight. superseded is 1 for a tag of a group of facts that a newer one has replaced:
--- it weighs 0, and its rows are counted all the same.
+-- (undecayed, whatever was rebuilt) cover evidence too old to move a weight. superseded is 1 for a tag of a group of
+-- facts that a newer one has replaced: it weighs 0, and its rows are counted all the same.
 WITH
     weighed AS
     (
@@ -27,8 +27,7 @@ WITH
             max(time_ms) OVER (PARTITION BY user) AS as_of_ms,
             -- 1 before the others: the product of no numbers is 0 here
             if(g.rebuilt AND g.kind != 'fact', arrayProduct(arrayPushFront(arrayMap(
-                a -> if(tupleElement(a, 1) <= as_of_ms AND e.number <= tupleElement(a, 2) AND time_ms < tupleElement(a, 3),
-                    tupleElement(a, 4), 1), d.alarms), 1)), 1)
+                a -> if(e.number <= tupleElement(a, 1) AND time_ms < tupleElement(a, 2), tupleElement(a, 3), 1), d.alarms), 1)), 1)
                 AS rebuild_factor,
             rebuild_factor * exp2((time_ms - as_of_ms) / half_life_ms) AS factor
         FROM
@@ -40,10 +39,11 @@ WITH
         LEFT JOIN (SELECT * FROM {database:Identifier}.tag_groups FINAL) AS g USING tag_group
         LEFT JOIN
         (
-            -- (alarm, number up to which, time before which, factor), times in ms
+            -- (number up to which, time before which in ms, factor); all alarms, as in Redis: a rebuild by hand may be
+            -- dated after the newest evidence
             SELECT
                 user,
-                groupArray((toUnixTimestamp64Milli(alarm_at), number,
+                groupArray((number,
                     if(status = 'refined', toUnixTimestamp64Milli(since), toInt64(9223372036854775807)), factor)) AS alarms
             FROM {database:Identifier}.drift_alarms FINAL
             WHERE user >= {from_user:String} AND ({before_user:String} = '' OR user < {before_user:String}) AND factor < 1

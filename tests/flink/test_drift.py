@@ -10,7 +10,6 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import pytest
 from google.protobuf.message import Message
 from google.protobuf.proto import serialize_length_prefixed
@@ -30,7 +29,6 @@ from livetags.embedded import jars, java, topics
 from livetags.embedded.kafka_broker import KafkaBroker
 from livetags.inputs import Input, resolve
 from livetags.runner import Finished, migrated_clickhouse
-from schemas.drift_memory import DriftMemory
 from schemas.outputs import Alarm
 from schemas.pb.livetags.v1.consent_pb2 import (
     CONSENT_DECISION_GRANTED,
@@ -232,7 +230,8 @@ def test_the_hot_profile_says_why_and_since_when(plain: tuple[Settings, Finished
             continue
         assert (hot["generation"], hot[DRIFT_SINCE_MS]) == (alarm.generation, alarm.since_ms)
         [(tag, _, _), *_] = alarm.rose
-        assert hot[DRIFT].startswith(f"{tag.partition(':')[2]} " if tag else "103.9 -> 294.4 events a day")
+        told = f"{tag.partition(':')[2]} " if tag else f"{alarm.rose[0][1]:g} -> {alarm.rose[0][2]:g} events a day"
+        assert hot[DRIFT].startswith(told)
     assert newest.keys() <= profiles.keys()
     assert len(profiles) == len(EVERYBODY)
 
@@ -361,7 +360,7 @@ class Live:
         generation, n = self.hot()["_version"].split("-")
         return int(generation), int(n)
 
-    def detectors(self, request: str) -> DriftMemory:
+    def detectors(self, request: str) -> dict[str, Any]:
         """What the state holds of the person's detectors, as the job itself says it."""
         self.publish(
             "rights",
@@ -378,7 +377,8 @@ class Live:
         )
         self.job.until(lambda: bool(client.query(statement).result_rows), 60)
         held = json.loads(client.query(statement).result_rows[0][0])
-        return msgspec.convert(held["drift"], DriftMemory, str_keys=True)
+        drift: dict[str, Any] = held["drift"]
+        return drift
 
 
 @pytest.mark.kafka
@@ -399,9 +399,9 @@ def test_people_drift_live_and_go_on_from_a_savepoint(
         assert live.version()[0] == 1
         assert live.hot()[DRIFT].startswith("games ")
         memory = live.detectors("before")
-        assert memory.pending is None
-        assert memory.alarms_ms == [alarm.at_ms]
-        assert memory.tags
+        assert memory["pending"] is None
+        assert memory["alarms_ms"] == [alarm.at_ms]
+        assert memory["numbers"].keys() > {"content:games"}
         n = live.version()[1]
         finished = live.job.stop()
         assert finished.totals.balanced

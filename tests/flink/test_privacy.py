@@ -436,9 +436,6 @@ def _alarm(live: Live, person: Person) -> None:
 
 
 @pytest.mark.kafka
-@pytest.mark.xfail(
-    strict=True, reason="what the history answered before is written after the erasure that came with the same batch"
-)
 def test_an_erasure_right_after_an_alarm_takes_it_too(live: Live) -> None:
     person = live.someone()
     _alarm(live, person)

@@ -36,7 +36,7 @@ from schemas.position import pack_position
 from schemas.run import FeedInput, Run
 from schemas.settings import Settings
 from udfs.profile.decay import weight_at
-from udfs.profile.fleet_guard import WINDOW_BUCKETS
+from udfs.profile.fleet_guard import MIN_SUSPECTS
 from udfs.profile.snapshot import snapshot
 from udfs.tags import GROUPS
 
@@ -439,7 +439,7 @@ def test_a_shift_of_everybody_reaches_the_history_and_is_counted() -> None:
     first = told_of[0]
     assert first.shard == FIRST_SHARD + SHARD
     assert T0_MS + calm * DAY_MS < first.at_ms <= T0_MS + (calm + 12) * DAY_MS
-    assert 4 <= first.suspects <= first.buckets <= WINDOW_BUCKETS
+    assert MIN_SUSPECTS <= first.suspects <= first.buckets
     assert job.counted("fleet_shifts") == len(told_of)
     assert job.counts().fleet.raised == []
     # an alarm of the operation, and no rebuilds of everybody

@@ -117,6 +117,14 @@ def test_a_partial_profile_merged_after_an_alarm_is_no_part_of_its_rebuild() -> 
     assert check(said, list(range(5, len(said), 2)), set(range(60))) == 1
 
 
+def test_a_partial_profile_merged_between_alarm_and_answer_is_no_part_of_it() -> None:
+    """Its evidence is from after the change, and was in the history, under its own numbers, before the alarm was."""
+    early = [use("two", 500 + n, 8 * 24 + 7 * n, "sports") for n in range(8)]
+    said = [link("one", 99, 0), *granted("one"), *granted("two"), *early, *life("one", "video", "games", 7, 3)]
+    said.insert(len(said) - 6, link("two", 98, 1))
+    assert check(said, list(range(5, len(said), 2)), {len(said) // 2 - 2}) == 1
+
+
 def test_a_rebuild_by_hand_is_what_the_oracle_says() -> None:
     said = [link("one", 99, 0), *granted("one"), *life("one", "video", "video", 9, 3)]
     said.insert(40, rebuilt("one", 98, 12 * 24, 8 * 24))

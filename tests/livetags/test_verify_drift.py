@@ -51,10 +51,6 @@ def test_a_rebuild_asked_for_at_the_newest_evidence(
     assert verdict.alarms == 1
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="profiles_at_last_event.sql leaves out alarms dated after the newest evidence; Redis has them",
-)
 def test_a_rebuild_asked_for_later_than_the_newest_evidence(
     valkey: str, prefix: str, clickhouse: str, clickhouse_client: Client, database: str
 ) -> None:

@@ -55,10 +55,19 @@ def observe(
                 break
             noticed += _close(memory, old, memory.open.pop(old), rules, fleet)
     for tag in tags:
-        if tag not in counts and len(counts) >= _MOST_TAGS:
-            tag = OTHER
-        counts[tag] = counts.get(tag, 0) + 1
+        _count(counts, tag)
     return noticed
+
+
+def _count(counts: dict[str, int], tag: str) -> None:
+    """Count an event of a tag; of too many tags the first by name are told apart, whatever the order they come in."""
+    if tag not in counts and len(counts) - (OTHER in counts) >= _MOST_TAGS:
+        last = max(counts)
+        if last < tag:
+            tag = OTHER
+        else:
+            counts[OTHER] = counts.get(OTHER, 0) + counts.pop(last)
+    counts[tag] = counts.get(tag, 0) + 1
 
 
 def _close(

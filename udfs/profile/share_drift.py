@@ -28,6 +28,7 @@ from udfs.profile.shares import (
     distance_bits,
     learn,
     observed_and_expected,
+    surely_apart,
 )
 
 OTHER = ""
@@ -181,7 +182,7 @@ def _noticed(
     memory: DriftMemory, numbers: Numbers, at_ms: int, evidence: float, rules: DriftRules, utc_offset_ms: int
 ) -> Noticed | None:
     observed, expected = observed_and_expected(numbers)
-    distance = distance_bits(observed, expected)
+    distance = distance_bits(observed, expected) * surely_apart(numbers, rules)
     if distance < rules.min_distance_bits:
         return None
     # one bucket before the estimate: rather some old evidence at full weight than some new at little

@@ -97,7 +97,12 @@ class Numbers:
         share = baseline_mass / (contexts * total) if total > 0.0 else 0.0
         for row in self.baseline:
             row[:] = [kept * a + share * o for a, o in zip(row, self.observed, strict=True)]
+        known = sum(self.mass)
         self.mass = [kept * n + share * total for n in self.mass]
+        # of as many buckets as the baseline, so that their mean stays what it was
+        scale = sum(self.mass) / known if known > 0.0 else 0.0
+        self.lag *= scale
+        self.energy *= scale
         self.observed = [0.0] * len(self.observed)
         self.expected = [0.0] * len(self.expected)
 
@@ -203,6 +208,22 @@ def before_and_since(numbers: Numbers, buckets: float, rules: DriftRules) -> tup
     before = [max((1.0 - old) * a - new * o, 0.0) for a, o in zip(baseline, observed, strict=True)]
     since = [max((1.0 - new) * o - old * a, 0.0) for a, o in zip(baseline, observed, strict=True)]
     return _normalised(before), _normalised(since)
+
+
+def surely_apart(numbers: Numbers, rules: DriftRules) -> float:
+    """Part of the distance between observed and expected that is more than noise, 0 to 1.
+
+    The short memory is a mean of some twenty buckets, so it is off by chance: in squares by the mean square deviation
+    of a bucket, which is known, over their effective number, more so the longer a deviation lasts. What is left of the
+    squared distance without that is the part that is sure (as James and Stein shrink a mean).
+    """
+    observed, expected = observed_and_expected(numbers)
+    square = sum((o - x) ** 2 for o, x in zip(observed, expected, strict=True))
+    short = 2.0 ** (-1.0 / rules.short_half_life_buckets)
+    effective = (1.0 + short) / (1.0 - short)
+    lasting = _persistence(numbers, rules)
+    noise = numbers.energy / sum(numbers.mass) / effective * (1.0 + lasting) / (1.0 - lasting)
+    return max(1.0 - noise / square, 0.0) if square > 0.0 else 0.0
 
 
 def distance_bits(one: Sequence[float], other: Sequence[float]) -> float:

@@ -45,8 +45,8 @@ def count(memory: VolumeMemory, day: int, events: int, rules: DriftRules, utc_of
     """
     noticed = None
     if day > memory.day:
-        first_silent = max(memory.day + 1, day - _MAX_SILENT_DAYS)
-        for closed in (memory.day, *range(first_silent, day)):
+        silent = range(max(memory.day + 1, day - _MAX_SILENT_DAYS), day)
+        for closed in (memory.day, *silent):
             noticed = (
                 _close(memory, closed, memory.count if closed == memory.day else 0, rules, utc_offset_ms) or noticed
             )

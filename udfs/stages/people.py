@@ -34,6 +34,16 @@ class Updated:
     waiting: list[Alarm] = field(default_factory=list)
 
 
+@dataclass
+class _Held:
+    """A profile while its batch is worked on."""
+
+    profile: Profile
+    bytes_before: int
+    lived: bool
+    changed: bool = False
+
+
 class People:
     """The people of one job."""
 
@@ -61,52 +71,54 @@ class People:
             arrived += [(partial.number, partial.person, 0, partial) for partial in batch.partials]
             arrived += [(number, event.user, position, event) for number, position, event in batch.events]
         arrived.sort(key=lambda each: each[0])
-        by_person: dict[str, list[tuple[int, Event | Partial]]] = {}
+        held: dict[str, _Held] = {}
+        # in the order of arrival, and not person by person: what the guard knows of everybody must not depend on how
+        # the batches were cut
         for _, person, position, what in arrived:
-            by_person.setdefault(person, []).append((position, what))
-        for person, items in by_person.items():
-            self._update(person, items, states, counts, now_ms, updated)
+            one = held.get(person)
+            if one is None:
+                profile, bytes_before = states.load(person, counts)
+                one = held[person] = _Held(profile, bytes_before, profile.n > 0)
+            self._take(person, one, position, what, counts, updated)
+        for person, one in held.items():
+            updated.waiting += waiting_of(one.profile)
+            if one.changed:
+                one.profile.last_write_ms = now_ms
+                counts.users += (one.profile.n > 0) - one.lived
+                blob = states.store(person, one.profile, one.bytes_before, counts)
+                if one.profile.n:
+                    updated.hot.changed.append((person, blob))
         return updated
 
-    def _update(
+    def _take(
         self,
         person: str,
-        items: list[tuple[int, Event | Partial]],
-        states: UserStates,
+        one: _Held,
+        position: int,
+        what: Event | Partial,
         counts: ShardCounts,
-        now_ms: int,
         updated: Updated,
     ) -> None:
-        profile, bytes_before = states.load(person, counts)
-        alive_before = profile.n > 0
-        changed = False
-        for position, what in items:
-            if isinstance(what, Partial):
-                self._merge(person, profile, what, updated)
-                changed |= profile.n > 0
-                continue
-            output = fold(profile, what, self._rules, counts.fleet)
-            if isinstance(output, Refused):
-                if position >= 0:
-                    reject(self._run, output.reason, position, person, updated.history, counts)
-                continue
-            changed = True
-            counts.folded += position >= 0
-            feed = self._run.inputs[position >> FEED_SHIFT].feed if position >= 0 else _REGISTRATION
-            if isinstance(output, Folded):
-                record_output(person, what, feed, output, self._rules, updated.history, profile.n)
-                if isinstance(what, RightsRequest):
-                    updated.history.exports += exported(what.request, person, profile)
-            elif isinstance(output, Erased):
-                record_erasure(person, what.event_time_ms, updated.hot, updated.history)
-        updated.waiting += waiting_of(profile)
-        if not changed:
+        """Fold one event, or merge one partial profile."""
+        profile = one.profile
+        if isinstance(what, Partial):
+            self._merge(person, profile, what, updated)
+            one.changed |= profile.n > 0
             return
-        profile.last_write_ms = now_ms
-        counts.users += (profile.n > 0) - alive_before
-        blob = states.store(person, profile, bytes_before, counts)
-        if profile.n:
-            updated.hot.changed.append((person, blob))
+        output = fold(profile, what, self._rules, counts.fleet)
+        if isinstance(output, Refused):
+            if position >= 0:
+                reject(self._run, output.reason, position, person, updated.history, counts)
+            return
+        one.changed = True
+        counts.folded += position >= 0
+        feed = self._run.inputs[position >> FEED_SHIFT].feed if position >= 0 else _REGISTRATION
+        if isinstance(output, Folded):
+            record_output(person, what, feed, output, self._rules, updated.history, profile.n)
+            if isinstance(what, RightsRequest):
+                updated.history.exports += exported(what.request, person, profile)
+        elif isinstance(output, Erased):
+            record_erasure(person, what.event_time_ms, updated.hot, updated.history)
 
     def _merge(self, person: str, profile: Profile, partial: Partial, updated: Updated) -> None:
         """Take what an identifier had before it was known whose it is; not if it is from before the person's erasure.

@@ -177,6 +177,13 @@ class PlainDetector:
         observed, expected = observed / observed.sum(), expected / expected.sum()
         middle = (observed + expected) / 2
         distance = entropy(middle) - (entropy(observed) + entropy(expected)) / 2
+        # without what chance puts between a mean of some twenty buckets and its expectation
+        energy = sum(v * self._long_factor(s) for s, _, v in self.products)
+        lag = sum(v * self._long_factor(s) for s, v, _ in self.products)
+        lasting = float(np.clip((10 * self.rules.persistence + lag) / (10 + energy), 0.05, 0.8))
+        short = 2 ** (-1 / self.rules.short_half_life_buckets)
+        noise = energy / self._long_mass(self.baseline) * (1 - short) / (1 + short) * (1 + lasting) / (1 - lasting)
+        distance *= max(0.0, 1 - noise / float((observed - expected) @ (observed - expected)))
         if distance < self.rules.min_distance_bits:
             return None
         since = self._start("bucket")
@@ -209,6 +216,8 @@ class PlainDetector:
         """What was observed is the new baseline, eight buckets' worth, two in each context."""
         now = self._short(self.observed)
         shares = 2 * now / now.sum()
+        scale = 8 / self._long_mass(self.baseline)
+        self.products = [(step, lag * scale, energy * scale) for step, lag, energy in self.products]
         contexts = [(work, day) for work in (False, True) for day in (False, True)]
         self.baseline = [Term(self.step - 1, shares.copy(), context, 2.0) for context in contexts]
         self.observed, self.expected, self.starts = [], [], []

@@ -12,7 +12,7 @@ from schemas.drift_memory import DriftMemory
 from schemas.fleet_memory import FleetMemory
 from schemas.rules import Rules
 from udfs.profile.drift import observe
-from udfs.profile.fleet_guard import WINDOW_BUCKETS, note, shift_before
+from udfs.profile.fleet_guard import MIN_SUSPECTS, note, shift_before
 
 PEOPLE, SHIFT_DAY, DAYS = 200, 20, 62
 RULES = Rules({})
@@ -73,7 +73,7 @@ def test_a_change_of_everybody_is_a_shift_within_the_week_and_no_change_of_anybo
     fleet, memories, alarms = shifted
     for at_ms, suspects, buckets, _ in fleet.raised:
         assert SHIFT_DAY < at_ms / DAY_MS - FIRST_DAY < SHIFT_DAY + 8
-        assert 4 <= suspects <= buckets <= WINDOW_BUCKETS
+        assert MIN_SUSPECTS <= suspects <= buckets <= PEOPLE * 4
     assert fleet.shifts_ms == [at_ms for at_ms, *_ in fleet.raised]
     assert fleet.shifts_ms[-1] - fleet.shifts_ms[0] < DAY_MS
     assert {memory.fleet_ms for memory in memories} == {fleet.shifts_ms[-1]}
@@ -89,7 +89,7 @@ def test_one_operational_alarm_tells_of_a_shift() -> None:
 
 def test_without_a_guard_many_would_have_been_rebuilt() -> None:
     _, alarms = lived(lives_of(20, SHIFT_DAY + 20, SHIFT_DAY, {}), None)
-    assert len({person for person, kind, _ in alarms if kind == "shares"}) >= 10
+    assert len({person for person, kind, _ in alarms if kind == "shares"}) >= 8
 
 
 def test_single_people_are_noticed_again_once_the_new_is_learnt(
@@ -136,51 +136,72 @@ def test_a_bucket_from_before_the_shift_closed_after_it_is_judged_as_before() ->
 
 def test_a_shift_is_later_than_every_bucket_closed_so_far() -> None:
     fleet = FleetMemory()
-    for ends_ms, suspect in ((500, True), (900, True), (700, True), (100, True)):
+    for ends_ms, suspect in ((500, True), (900, True), (700, True), (100, True), (800, True), (850, True), (600, True)):
         note(fleet, ends_ms, suspect)
     assert fleet.shifts_ms == [900]
-    assert fleet.raised == [(900, 4, 4, 0.0)]
-    assert (fleet.buckets, fleet.suspects) == (0, 0)
+    [(at_ms, suspects, buckets, usual)] = fleet.raised
+    assert (at_ms, suspects, buckets) == (900, MIN_SUSPECTS, MIN_SUSPECTS)
+    assert 0.0 < usual < 0.01
 
 
-def noted(fleet: FleetMemory, buckets: int, suspects: int) -> None:
+def day_of(fleet: FleetMemory, day: int, buckets: int, suspects: int) -> None:
+    """A day of so many buckets, in each of its parts as many, the suspects spread evenly."""
     for number in range(buckets):
-        note(fleet, 1_000 + number, number < suspects)
+        part = number % 4 + 1
+        before, after = (n * suspects // buckets for n in (number, number + 1))
+        note(fleet, day * DAY_MS + part * BUCKET_MS, after > before)
 
 
-def test_windows_are_counted_and_remembered() -> None:
+def test_suspicions_that_have_nothing_to_do_with_each_other_are_no_shift_however_many_people_there_are() -> None:
+    """Two suspicions a person and year, of 30,000 people: 128 buckets with four of them come about once a month."""
+    rng = np.random.default_rng(5)
     fleet = FleetMemory()
-    for suspects in (0, 1, 2, 3):
-        noted(fleet, WINDOW_BUCKETS, suspects)
-    assert fleet.shares == [n / WINDOW_BUCKETS for n in (0, 1, 2, 3)]
-    for _ in range(200):
-        noted(fleet, WINDOW_BUCKETS, 1)
-    assert len(fleet.shares) == 56
+    for day in range(90):
+        for part in range(4):
+            suspects = rng.random(7_500) < 2 / 1_100
+            for suspect in suspects:
+                note(fleet, day * DAY_MS + (part + 1) * BUCKET_MS, bool(suspect))
     assert fleet.raised == []
+
+
+def test_a_shift_of_a_twentieth_of_a_large_shard_is_one() -> None:
+    fleet = FleetMemory()
+    for day in range(20):
+        day_of(fleet, day, 8_000, 15)
+    assert fleet.raised == []
+    day_of(fleet, 20, 8_000, 400)
+    assert len(fleet.raised) == 1
 
 
 def test_where_many_are_usually_suspect_more_make_a_shift() -> None:
-    fleet = FleetMemory(shares=[3 / WINDOW_BUCKETS] * 9)
-    noted(fleet, WINDOW_BUCKETS, 14)
-    assert fleet.raised == []
-    fleet = FleetMemory(shares=[3 / WINDOW_BUCKETS] * 9)
-    noted(fleet, WINDOW_BUCKETS, 15)
-    [(_, suspects, _, usual)] = fleet.raised
-    assert (suspects, usual) == (15, 3 / WINDOW_BUCKETS)
+    for usually, now, shifts in ((0, 5, 1), (4, 5, 0), (4, 60, 1), (20, 100, 0)):
+        fleet = FleetMemory()
+        for day in range(28):
+            day_of(fleet, day, 400, 0)
+            fleet.counts = {end: (buckets, usually // 4) for end, (buckets, _) in fleet.counts.items()}
+        day_of(fleet, 28, 400, now)
+        assert len(fleet.raised) == shifts, (usually, now)
 
 
 def test_a_shift_is_raised_by_a_suspect_and_not_by_the_passing_of_buckets() -> None:
-    fleet = FleetMemory(shares=[0.5, 0.5, 0.0])
-    noted(fleet, 5, 5)
-    fleet.shares = []
-    note(fleet, 5_000, False)
+    fleet = FleetMemory(counts={DAY_MS: (50, 50)}, newest_ms=DAY_MS)
+    note(fleet, DAY_MS, False)
     assert fleet.raised == []
+    note(fleet, DAY_MS, True)
+    assert len(fleet.raised) == 1
+
+
+def test_what_is_counted_is_forgotten_after_four_weeks() -> None:
+    fleet = FleetMemory()
+    for day in range(100):
+        day_of(fleet, day, 40, 0)
+    assert len(fleet.counts) == 28 * 4
 
 
 def test_only_the_newest_shifts_are_kept() -> None:
     fleet = FleetMemory()
     for number in range(20):
-        for _ in range(4):
-            note(fleet, number, True)
-    assert fleet.shifts_ms == list(range(12, 20))
+        for _ in range(MIN_SUSPECTS):
+            note(fleet, number * 2 * DAY_MS, True)
+    assert fleet.shifts_ms == [number * 2 * DAY_MS for number in range(12, 20)]
     assert len(fleet.raised) == 20

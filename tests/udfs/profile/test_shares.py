@@ -246,7 +246,9 @@ def test_beginning_anew_makes_what_was_observed_the_baseline(mass: float, kept: 
         assert np.allclose(now, kept * np.array(was) + mass / CONTEXTS * observed)
     assert np.allclose(numbers.mass, kept * np.array(before.mass) + mass / CONTEXTS)
     assert numbers.observed == numbers.expected == [0.0] * CLASSES
-    assert (numbers.previous, numbers.lag, numbers.energy) == (before.previous, before.lag, before.energy)
+    assert numbers.previous == before.previous
+    assert isclose(numbers.energy / sum(numbers.mass), before.energy / sum(before.mass))
+    assert isclose(numbers.lag / numbers.energy, before.lag / before.energy)
     if mass and not kept:
         assert np.allclose(
             compare(numbers, 0, numbers.previous, POPULATION, RULES).expected, observed, atol=0.5 * 8 / (8 + mass)
@@ -259,7 +261,11 @@ def test_beginning_anew_with_nothing_observed_keeps_the_part_of_the_old() -> Non
     assert numbers.mass == [0.0] * CONTEXTS
 
 
-shares = st.lists(st.floats(0, 1), min_size=4, max_size=4).filter(lambda v: sum(v) > 0.01).map(np.array)
+shares = (
+    st.lists(st.floats(0, 1, allow_subnormal=False), min_size=4, max_size=4)
+    .filter(lambda v: sum(v) > 0.01)
+    .map(np.array)
+)
 
 
 def entropy(p: Vector) -> float:
