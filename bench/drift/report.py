@@ -28,6 +28,7 @@ from bench.drift.targets import (
     of_size,
     pooled,
     seasonal_recall,
+    silent,
     week_gain,
 )
 from bench.drift.volume import NAME as VOLUME
@@ -183,6 +184,11 @@ def _equal_rate(results: Results) -> Iterator[str]:
     missed = [name for name, ok in reached.items() if not ok]
     yield ""
     yield "Cannot come down to our rate on every calibration scenario: " + (", ".join(missed) or "none") + "."
+    yield (
+        "Come down to it only by finding (almost) none of the big changes: "
+        + (", ".join(silent(results)) or "none")
+        + "."
+    )
     yield (
         "Seasonal + abrupt: recall of S5-seasonal, JS > .25 within 60 and .10-.25 within 200 active buckets. MTR: mean"
         " active buckets between false alarms (none: as if there had been one) / median delay x recall, of JS > .25."
