@@ -50,6 +50,7 @@ from bench.drift.report import write_report
 from bench.drift.results import Results
 from bench.drift.rivals import RIVALS
 from bench.drift.scenarios import SCENARIOS, histories
+from bench.drift.targets import SHORT_TRIPS
 from bench.drift.tuning import Calibration, Tuned, parameters, tune
 from bench.drift.volume import CASES, run_volume
 from bench.hardware import hardware
@@ -152,8 +153,9 @@ def _work(plan: Plan, results: Results) -> list[Work]:
                 work.append(Work("fleet", run_shard, (seed, shift, guard, plan.shard), memo.OURS))
     for chunk in chunks(plan):
         work.append(Work(chunk.scenario, run_ours, (chunk, plan.parts), memo.OURS))
-        if chunk.scenario not in TRIPS and chunk.first < plan.rivals:
-            some = replace(chunk, last=min(chunk.last, plan.rivals))
+        seen = plan.rivals if chunk.scenario not in TRIPS else plan.defaults if chunk.scenario in SHORT_TRIPS else 0
+        if chunk.first < seen:
+            some = replace(chunk, last=min(chunk.last, seen))
             without = parameters(results.tuned, RIVALS, LEAVE_OUT, left_out=chunk.scenario)
             left_out = without if chunk.scenario in LEAVE_OUT else {}
             arguments = (some, plan.slow, plan.defaults, results.parameters, left_out)

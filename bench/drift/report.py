@@ -21,6 +21,7 @@ from bench.drift.targets import (
     BIG_WINDOW,
     NULLS,
     OURS,
+    SHORT_TRIPS,
     SMALL,
     SMALL_WINDOW,
     best_rivals,
@@ -159,6 +160,7 @@ def _equal_rate(results: Results) -> Iterator[str]:
                 _pair(small.delay_buckets),
                 f"{seasonal_recall(results, name):.3f}",
                 *(_share(results, key, name) for key in ("S6-14d", "S6-60d", "S7", "S8-abrupt")),
+                *(_trip(results, key, name) for key in SHORT_TRIPS),
                 _ratio(nulls, name, big),
             ]
         )  # fmt: skip
@@ -176,6 +178,8 @@ def _equal_rate(results: Results) -> Iterator[str]:
             "60 d, within 300",
             "A-B-A: B within 60",
             "sparse, within 200",
+            "trip of 1 day",
+            "trip of 2 days",
             "MTR",
         ],
         rows,
@@ -192,6 +196,7 @@ def _equal_rate(results: Results) -> Iterator[str]:
     yield (
         "Seasonal + abrupt: recall of S5-seasonal, JS > .25 within 60 and .10-.25 within 200 active buckets. MTR: mean"
         " active buckets between false alarms (none: as if there had been one) / median delay x recall, of JS > .25."
+        " Trips: the share of people rebuilt for one; the rivals' of fewer people."
     )
 
 

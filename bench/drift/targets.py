@@ -20,6 +20,8 @@ NULLS = ("S1", "S2", "S3-.3")
 SMALL, BIG = (0.10, 0.25), (0.25, 1.0)
 SMALL_WINDOW, BIG_WINDOW = 200, 60
 TRIP_WINDOW = 120
+SHORT_TRIPS = ("S4-1d", "S4-2d")
+"""Passing changes that rivals are shown too."""
 DUMMIES = ("dummy random", "dummy fixed")
 _WEEK = DAYS.index(7)
 _BYTES = 1_200
@@ -165,6 +167,16 @@ def _rivals(results: Results) -> Iterator[Judged]:
         f"ours {_number(delays[0])}, {best} {_number(delays[1])}",
         delays[0] is not None and (delays[1] is None or delays[0] <= delays[1]),
     )
+    patient = next((name for name in best_rivals(results) if _rebuilt(results, "S4-2d", name) <= 0.01), None)
+    if patient is not None:
+        third = found(big, patient, BIG_WINDOW)
+        later = third.delay_buckets[0] if third.delay_buckets else None
+        yield Judged(
+            "the same against the best of those that leave trips of two days alone (<= 1 % rebuilt), as ours must",
+            f"ours {_number(delays[0])}, {patient} {_number(later)}; {best} rebuilds "
+            f"{_rebuilt(results, 'S4-2d', best):.0%} of such trips",
+            delays[0] is not None and (later is None or delays[0] <= later),
+        )
     fastest = min((name for name in best_rivals(results)), key=lambda name: median_of_all(big, name))
     all_delays = median_of_all(big, OURS), median_of_all(big, fastest)
     yield Judged(
@@ -179,6 +191,11 @@ def _rivals(results: Results) -> Iterator[Judged]:
         f"ours {recalls[0]:.3f}, {best} {recalls[1]:.3f}",
         recalls[0] - recalls[1] >= 0.10,
     )
+
+
+def _rebuilt(results: Results, key: str, name: str) -> float:
+    one = found(results.people[key], name, TRIP_WINDOW)
+    return one.recall if one.people else inf  # nobody was shown: nothing is known
 
 
 def _profiles(results: Results) -> Iterator[Judged]:
