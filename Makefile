@@ -86,6 +86,19 @@ test: check test-fast  ## everything: checks, then tests with real stores, a rea
 bench: $(STAMP)  ## measured comparison of this job, per-event PyFlink and Flink SQL (about 45 minutes)
 	@$(BIN)/python -m bench.engine
 
+DRIFT_VENV := .venv-drift
+DRIFT_STAMP := $(DRIFT_VENV)/.installed
+
+$(DRIFT_STAMP): requirements-drift.lock
+	@echo "setting up $(DRIFT_VENV) (about 530 MB: river and what it needs, household data); first time only"
+	@test -x $(DRIFT_VENV)/bin/python || $(PYTHON) -m venv $(DRIFT_VENV)
+	@$(DRIFT_VENV)/bin/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements-drift.lock
+	@touch $@
+
+.PHONY: bench-drift
+bench-drift: $(DRIFT_STAMP)  ## drift detector against river's: docs/drift-benchmark.md (about 40 minutes; QUICK=1: 2)
+	@PYTHONPATH=. $(DRIFT_VENV)/bin/python -m bench.drift $(if $(QUICK),--quick)
+
 .PHONY: docs
 docs: $(STAMP)  ## regenerate docs/settings.md and docs/tags.md
 	@$(BIN)/python -m livetags.reference
@@ -95,11 +108,12 @@ proto: $(STAMP)  ## regenerate schemas/pb from schemas/proto
 	@$(BIN)/python -m grpc_tools.protoc -I schemas/proto --python_out=schemas/pb --pyi_out=schemas/pb $$(cd schemas/proto && find livetags -name '*.proto' | sort)
 
 .PHONY: lock
-lock: $(STAMP)  ## recompile requirements.lock after editing requirements.in
+lock: $(STAMP)  ## recompile the requirements*.lock after editing a requirements*.in
 	@$(BIN)/uv pip compile -q --python-version 3.11 --generate-hashes --no-emit-index-url --no-header requirements.in -o requirements.lock
 	@$(BIN)/uv pip compile -q --python-version 3.11 --generate-hashes --no-emit-index-url --no-header requirements-bootstrap.in -o requirements-bootstrap.lock
+	@$(BIN)/uv pip compile -q --python-version 3.11 --generate-hashes --no-emit-index-url --no-header requirements-drift.in -o requirements-drift.lock
 
 .PHONY: clean
 clean:  ## stop the stores and delete everything the project made, virtual environment included
 	@test ! -x $(BIN)/livetags || $(BIN)/livetags reset --yes
-	@rm -rf .livetags $(VENV)
+	@rm -rf .livetags $(VENV) $(DRIFT_VENV)
