@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from google.protobuf.message import DecodeError
-
 from schemas.events import Link, identity_of
 from schemas.pb.livetags.v1.link_pb2 import LinkRecord
 from schemas.pseudonyms import Pseudonyms
 from schemas.reasons import Reason, Rejected
 from sources.feed import Feed
 from sources.first_fields import KEY_SQL, subscriber, time_reader
-from sources.subscriber_key import text_of
+from sources.identifier_record import identified
 
 
 def decode(key: bytes, value: bytes, pseudonyms: Pseudonyms) -> Link:
@@ -21,22 +19,13 @@ def decode(key: bytes, value: bytes, pseudonyms: Pseudonyms) -> Link:
     Rejected
         malformed, key_missing, key_mismatch, event_id_missing or person_missing.
     """
-    try:
-        record = LinkRecord.FromString(value)
-    except (DecodeError, RecursionError):
-        raise Rejected(Reason.MALFORMED) from None
-    raw = text_of(key)
-    if record.identifier and record.identifier != raw:
-        raise Rejected(Reason.KEY_MISMATCH)
-    record_id = record.record_id
-    if not record_id:
-        raise Rejected(Reason.EVENT_ID_MISSING)
+    record, raw = identified(LinkRecord.FromString, key, value)
     person_ref = record.person_ref
     if not person_ref:
         raise Rejected(Reason.PERSON_MISSING)
     return Link(
         pseudonyms.identifier(raw),
-        identity_of(f"link/{record_id}"),
+        identity_of(f"link/{record.record_id}"),
         record.event_time_ms,
         pseudonyms.person(person_ref),
     )

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from google.protobuf.message import DecodeError
-
 from schemas.events import Rebuild, identity_of
 from schemas.pb.livetags.v1.rebuild_pb2 import RebuildRecord
 from schemas.pseudonyms import Pseudonyms
 from schemas.reasons import Reason, Rejected
 from sources.feed import Feed
 from sources.first_fields import KEY_SQL, subscriber, time_reader
-from sources.subscriber_key import text_of
+from sources.identifier_record import identified
 
 
 def decode(key: bytes, value: bytes, pseudonyms: Pseudonyms) -> Rebuild:
@@ -21,21 +19,12 @@ def decode(key: bytes, value: bytes, pseudonyms: Pseudonyms) -> Rebuild:
     Rejected
         malformed, key_missing, key_mismatch, event_id_missing or since_impossible.
     """
-    try:
-        record = RebuildRecord.FromString(value)
-    except (DecodeError, RecursionError):
-        raise Rejected(Reason.MALFORMED) from None
-    raw = text_of(key)
-    if record.identifier and record.identifier != raw:
-        raise Rejected(Reason.KEY_MISMATCH)
-    record_id = record.record_id
-    if not record_id:
-        raise Rejected(Reason.EVENT_ID_MISSING)
+    record, raw = identified(RebuildRecord.FromString, key, value)
     since_ms, asked_ms = record.since_ms, record.event_time_ms
     # an event time that can't be is refused later, for what it is
     if since_ms <= 0 or 0 < asked_ms < since_ms:
         raise Rejected(Reason.SINCE_IMPOSSIBLE)
-    return Rebuild(pseudonyms.identifier(raw), identity_of(f"rebuild/{record_id}"), asked_ms, since_ms)
+    return Rebuild(pseudonyms.identifier(raw), identity_of(f"rebuild/{record.record_id}"), asked_ms, since_ms)
 
 
 FEED = Feed(

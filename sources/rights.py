@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from google.protobuf.message import DecodeError
-
 from schemas.events import RightsRequest, identity_of
 from schemas.pb.livetags.v1.rights_pb2 import RIGHTS_ACTION_ERASE, RIGHTS_ACTION_EXPORT, RightsRecord
 from schemas.pseudonyms import Pseudonyms
 from schemas.reasons import Reason, Rejected
 from sources.feed import Feed
 from sources.first_fields import KEY_SQL, subscriber, time_reader
-from sources.subscriber_key import text_of
+from sources.identifier_record import identified
 
 _ACTIONS: dict[int, str] = {RIGHTS_ACTION_ERASE: "erase", RIGHTS_ACTION_EXPORT: "export"}
 
@@ -23,25 +21,16 @@ def decode(key: bytes, value: bytes, pseudonyms: Pseudonyms) -> RightsRequest:
     Rejected
         malformed, key_missing, key_mismatch, event_id_missing or kind_missing.
     """
-    try:
-        record = RightsRecord.FromString(value)
-    except (DecodeError, RecursionError):
-        raise Rejected(Reason.MALFORMED) from None
-    raw = text_of(key)
-    if record.identifier and record.identifier != raw:
-        raise Rejected(Reason.KEY_MISMATCH)
-    record_id = record.record_id
-    if not record_id:
-        raise Rejected(Reason.EVENT_ID_MISSING)
+    record, raw = identified(RightsRecord.FromString, key, value)
     action = _ACTIONS.get(record.action)
     if action is None:
         raise Rejected(Reason.KIND_MISSING)
     return RightsRequest(
         pseudonyms.identifier(raw),
-        identity_of(f"rights/{record_id}"),
+        identity_of(f"rights/{record.record_id}"),
         record.event_time_ms,
         action,
-        record_id,
+        record.record_id,
     )
 
 
