@@ -60,17 +60,25 @@ def replace(group: GroupState, tag: str, value: float, event_time_ms: int) -> fl
 
 def shift_to(group: GroupState, numeric: bool, landmark: int) -> None:
     """Move the group's landmark to a later one; exact, one pass over the cells."""
-    half_lives = landmark - group.landmark
+    halve(group, numeric, landmark - group.landmark)
     group.landmark = landmark
-    every = list(group.cells.values())
+
+
+def halve(group: GroupState, numeric: bool, times: int) -> None:
+    """Multiply everything the group holds by ``2**-times``; exact, one pass over the cells."""
+    for cell in every(group):
+        if numeric:
+            shift_cell(cell, times)
+        else:
+            cell[0] = shift(cell[0], times)
+
+
+def every(group: GroupState) -> list[list[float]]:
+    """All cells of the group, "other" included."""
+    cells = list(group.cells.values())
     if group.other is not None:
-        every.append(group.other)
-    if numeric:
-        for cell in every:
-            shift_cell(cell, half_lives)
-    else:
-        for cell in every:
-            cell[0] = shift(cell[0], half_lives)
+        cells.append(group.other)
+    return cells
 
 
 def change_half_life(group: GroupState, rule: GroupRule, at_ms: int) -> None:
@@ -80,7 +88,7 @@ def change_half_life(group: GroupState, rule: GroupRule, at_ms: int) -> None:
     """
     landmark = landmark_of(at_ms, rule.half_life_ms)
     factor = weight_at(1.0, at_ms, group.half_life_ms, group.landmark) * scale_at(at_ms, rule.half_life_ms, landmark)
-    for cell in [*group.cells.values(), *([group.other] if group.other is not None else [])]:
+    for cell in every(group):
         cell[0] *= factor
         if rule.numeric:
             cell[2] *= factor

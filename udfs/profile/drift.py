@@ -18,9 +18,8 @@ from udfs.profile.share_drift import BUCKET_MS, BUCKETS_PER_DAY, OTHER, Noticed,
 NoticedKind = Literal["shares", "volume"]
 
 _OPEN_BUCKETS = 2
-_MOST_TAGS = (
-    64  # told apart in a bucket, so that a flood of names doesn't fill the state; the others are counted as one
-)
+# Told apart in a bucket, so that a flood of names doesn't fill the state; the others are counted as one
+_MOST_TAGS = 64
 
 
 def observe(

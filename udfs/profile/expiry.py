@@ -6,6 +6,7 @@ from math import ceil
 
 from schemas.rules import Rules
 from schemas.state import Profile
+from udfs.profile import cells
 from udfs.profile.decay import expires_at_ms
 
 
@@ -16,6 +17,6 @@ def due_ms_of(profile: Profile, rules: Rules) -> int:
     """
     due_ms = 0.0
     for group in profile.groups.values():
-        for cell in [*group.cells.values(), *([group.other] if group.other is not None else [])]:
+        for cell in cells.every(group):
             due_ms = max(due_ms, expires_at_ms(cell[0], group.half_life_ms, group.landmark, rules.weight_floor))
     return ceil(due_ms)

@@ -19,10 +19,9 @@ from schemas.outputs import Alarm, PastPiece
 from schemas.rules import Rules
 from schemas.state import GroupState, Profile
 from udfs.profile import cells
-from udfs.profile.decay import landmark_of, shift
+from udfs.profile.decay import landmark_of
 from udfs.profile.expiry import due_ms_of
 from udfs.profile.merge_groups import merge_group
-from udfs.profile.weighted_welford import shift_cell
 
 
 def begin(profile: Profile, alarm: Alarm, rules: Rules) -> None:
@@ -37,7 +36,7 @@ def begin(profile: Profile, alarm: Alarm, rules: Rules) -> None:
     for name, group in profile.groups.items():
         rule = rules.groups[name]
         if rule.rebuilt:
-            _halve(group, rule.numeric, rules.drift.rebuild_halvings)
+            cells.halve(group, rule.numeric, rules.drift.rebuild_halvings)
     profile.due_ms = due_ms_of(profile, rules)
     if profile.drift is not None:
         profile.drift.pending = alarm
@@ -61,7 +60,7 @@ def refine(profile: Profile, rows: Iterable[PastPiece], rules: Rules) -> None:
     memory.pending = None
     for (name, kept), recent in _groups_of(rows, rules).items():
         rule = rules.groups[name]
-        for cell in [*recent.cells.values(), *([recent.other] if recent.other is not None else [])]:
+        for cell in cells.every(recent):
             cell[0] *= kept * lost
             if rule.numeric:
                 cell[2] *= kept * lost
@@ -86,11 +85,3 @@ def _groups_of(rows: Iterable[PastPiece], rules: Rules) -> dict[tuple[str, float
             group = groups[name, kept] = GroupState(landmark, rule.half_life_ms, {})
         cells.add(group, rule, tag, value, event_time_ms, rules.max_tags_per_group)
     return groups
-
-
-def _halve(group: GroupState, numeric: bool, times: int) -> None:
-    for cell in [*group.cells.values(), *([group.other] if group.other is not None else [])]:
-        if numeric:
-            shift_cell(cell, times)
-        else:
-            cell[0] = shift(cell[0], times)

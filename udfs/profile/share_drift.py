@@ -88,7 +88,7 @@ def close(
     numbers = Numbers(memory.numbers, CONTEXTS, len(tags) + 1)
     total = sum(counts.values())
     shares = [counts.get(tag, 0) / total for tag in tags]
-    shares.append(max(1.0 - sum(shares), 0.0) if len(counts) > len(tags) or any(t not in tags for t in counts) else 0.0)
+    shares.append(max(1.0 - sum(shares), 0.0) if any(tag not in tags for tag in counts) else 0.0)
     population = population_shares(len(tags), rules.max_tags)
     context = context_of(bucket)
     start_ms = begins_ms(bucket, utc_offset_ms)
