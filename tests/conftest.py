@@ -73,3 +73,15 @@ def database(clickhouse_client: Client) -> Iterator[str]:
     publish_groups(clickhouse_client, name, GROUPS, half_lives_ms)
     yield name
     clickhouse_client.command("DROP DATABASE {database:Identifier}", parameters={"database": name})
+
+
+@pytest.fixture(scope="module")
+def bootstrap(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A real KRaft broker of the module's own, as host:port."""
+    from livetags.embedded import jars, java
+    from livetags.embedded.kafka_broker import KafkaBroker
+
+    with KafkaBroker(
+        tmp_path_factory.mktemp("kafka"), java.java_home(), jars.fetch("kafka-broker", jars.DEFAULT_FOLDER)
+    ) as broker:
+        yield broker.bootstrap

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import h3
@@ -11,8 +10,7 @@ import pytest
 from harness import fresh_settings, hot_client, run
 
 from livetags.dictionary_updates import publish_dictionaries
-from livetags.embedded import jars, java, topics
-from livetags.embedded.kafka_broker import KafkaBroker
+from livetags.embedded import topics
 from livetags.inputs import resolve
 from livetags.key_file import ensure_keys
 from schemas.pb.livetags.v1.consent_pb2 import CONSENT_DECISION_GRANTED, CONSENT_LIST_OPTIONAL, ConsentRecord
@@ -27,15 +25,6 @@ pytestmark = [pytest.mark.flink, pytest.mark.stores, pytest.mark.kafka]
 T0_MS = 1_767_196_800_000  # 2026-01-01 00:00 in China: night
 MINUTE_MS = 60_000
 _LATITUDE, _LONGITUDE = 39.9, 116.4
-
-
-@pytest.fixture(scope="module")
-def bootstrap(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A real KRaft broker."""
-    with KafkaBroker(
-        tmp_path_factory.mktemp("kafka"), java.java_home(), jars.fetch("kafka-broker", jars.DEFAULT_FOLDER)
-    ) as broker:
-        yield broker.bootstrap
 
 
 def seen(number: int) -> bytes:

@@ -25,8 +25,7 @@ from harness import (
 from msgspec.structs import astuple, replace
 
 from livetags.asked_rebuild import newest_event_ms, publish_to, rebuild_record
-from livetags.embedded import jars, java, topics
-from livetags.embedded.kafka_broker import KafkaBroker
+from livetags.embedded import topics
 from livetags.inputs import Input, resolve
 from livetags.runner import Finished, migrated_clickhouse
 from schemas.outputs import Alarm
@@ -283,15 +282,6 @@ def test_a_replay_over_filled_stores_in_process_mode_without_answers_notices_the
 
 
 # From topics
-
-
-@pytest.fixture(scope="module")
-def bootstrap(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A real KRaft broker."""
-    with KafkaBroker(
-        tmp_path_factory.mktemp("kafka"), java.java_home(), jars.fetch("kafka-broker", jars.DEFAULT_FOLDER)
-    ) as broker:
-        yield broker.bootstrap
 
 
 class Live:

@@ -2,28 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from harness import BAD_HOUSEHOLD, consents, fresh_settings, household_lines, run, verified, with_dirt
 
-from livetags.embedded import jars, java, topics
-from livetags.embedded.kafka_broker import KafkaBroker
+from livetags.embedded import topics
 from livetags.inputs import resolve
 from livetags.job_process import JobFailed
 from sources import FEEDS
 
 pytestmark = [pytest.mark.flink, pytest.mark.stores, pytest.mark.kafka]
-
-
-@pytest.fixture(scope="module")
-def bootstrap(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A real KRaft broker."""
-    with KafkaBroker(
-        tmp_path_factory.mktemp("kafka"), java.java_home(), jars.fetch("kafka-broker", jars.DEFAULT_FOLDER)
-    ) as broker:
-        yield broker.bootstrap
 
 
 def test_bounded_topic_with_and_without_keys_and_poison(

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
 import pytest
 from rich.console import Console
 
 from city import build
 from livetags import publishing
-from livetags.embedded import jars, java, kafka_broker, topics
-from livetags.embedded.kafka_broker import KafkaBroker
+from livetags.embedded import kafka_broker, topics
 from livetags.inputs import Input, resolve
 from livetags.progress import ConsoleProgress
 from livetags.publishing import publish_in_step
@@ -60,14 +59,6 @@ def test_feeds_keep_step(inputs: list[Input], monkeypatch: pytest.MonkeyPatch) -
     for begin in range(0, len(replay), 500):
         assert sorted(sent[begin : begin + 500]) == sorted(replay[begin : begin + 500])
     assert len(calls) > 2 * len(inputs), "no feed was published in one piece"
-
-
-@pytest.fixture(scope="module")
-def bootstrap(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with KafkaBroker(
-        tmp_path_factory.mktemp("kafka"), java.java_home(), jars.fetch("kafka-broker", jars.DEFAULT_FOLDER)
-    ) as broker:
-        yield broker.bootstrap
 
 
 @pytest.mark.kafka
