@@ -211,11 +211,12 @@ def before_and_since(numbers: Numbers, buckets: float, rules: DriftRules) -> tup
 
 
 def surely_apart(numbers: Numbers, rules: DriftRules) -> float:
-    """Part of the distance between observed and expected that is more than noise, 0 to 1.
+    """How much of the difference between observed and expected is more than noise, 0 to 1.
 
     The short memory is a mean of some twenty buckets, so it is off by chance: in squares by the mean square deviation
     of a bucket, which is known, over their effective number, more so the longer a deviation lasts. What is left of the
-    squared distance without that is the part that is sure (as James and Stein shrink a mean).
+    squared difference without that is sure (as James and Stein shrink a mean); this is the root of that part. The part
+    itself would cost more true changes than it keeps away small ones: figures in docs/decisions/0011-drift.md.
     """
     observed, expected = observed_and_expected(numbers)
     square = sum((o - x) ** 2 for o, x in zip(observed, expected, strict=True))
@@ -223,7 +224,7 @@ def surely_apart(numbers: Numbers, rules: DriftRules) -> float:
     effective = (1.0 + short) / (1.0 - short)
     lasting = _persistence(numbers, rules)
     noise = numbers.energy / sum(numbers.mass) / effective * (1.0 + lasting) / (1.0 - lasting)
-    return max(1.0 - noise / square, 0.0) if square > 0.0 else 0.0
+    return sqrt(max(1.0 - noise / square, 0.0)) if square > 0.0 else 0.0
 
 
 def distance_bits(one: Sequence[float], other: Sequence[float]) -> float:

@@ -183,7 +183,7 @@ class PlainDetector:
         lasting = float(np.clip((10 * self.rules.persistence + lag) / (10 + energy), 0.05, 0.8))
         short = 2 ** (-1 / self.rules.short_half_life_buckets)
         noise = energy / self._long_mass(self.baseline) * (1 - short) / (1 + short) * (1 + lasting) / (1 - lasting)
-        distance *= max(0.0, 1 - noise / float((observed - expected) @ (observed - expected)))
+        distance *= max(0.0, 1 - noise / float((observed - expected) @ (observed - expected))) ** 0.5
         if distance < self.rules.min_distance_bits:
             return None
         since = self._start("bucket")
