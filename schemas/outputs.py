@@ -105,12 +105,79 @@ class LinkedIdentifier(NamedTuple):
     valid_from_ms: int
 
 
+Cause = Literal["pulse", "enter", "exit", "fade", "absence", "count"]
+
+
+class Trigger(Struct, array_like=True):
+    """A rule has fired for a person.
+
+    Attributes
+    ----------
+    id
+        Hash of person, rule, version and episode (`udfs.triggers.trigger_id`): the same in every replay.
+    user
+        Pseudonym of the person.
+    rule, version
+        Which rule.
+    scene, purpose, priority, payload
+        Of the rule, for whoever acts on it.
+    cause
+        An event that qualified, a level that began or ended, a tag that faded, something that did not follow, a number
+        of times that was reached.
+    episode
+        Names the situation: the time it began, or the period of a rule that fires once per period.
+    at_ms
+        When the situation arose, event time; of what happens by itself the exact instant, not that of noticing it.
+    decided_ms
+        The operator's clock when it fired.
+    shadow
+        Recorded and not sent.
+    feed, log, partition, offset
+        Where the record lies that made it fire; empty and 0 if none did: time alone.
+    event_id
+        Identity of that event, 0 if none.
+    values
+        What the rule's conditions read, as of then.
+    """
+
+    id: str
+    user: str
+    rule: str
+    version: int
+    scene: str
+    purpose: str
+    priority: int
+    cause: Cause
+    episode: str
+    at_ms: int
+    decided_ms: int
+    shadow: bool = False
+    feed: str = ""
+    log: str = ""
+    partition: int = 0
+    offset: int = 0
+    event_id: int = 0
+    values: dict[str, str | float | bool] = field(default_factory=dict)
+    payload: dict[str, str] = field(default_factory=dict)
+
+
+class Receipt(NamedTuple):
+    """A trigger and when it could be read in the stream, milliseconds since the epoch; 0 of one that is not sent."""
+
+    trigger: Trigger
+    sent_ms: int
+
+
 class HotBatch(Struct, array_like=True):
-    """What one batch of one shard changes in the hot store: users to remove, whole profiles, whose identifiers are."""
+    """What one batch of one shard changes in the hot store: users to remove, whole profiles, whose identifiers are.
+
+    `triggers` are sent after the profiles, so whoever acts on one finds the profile that made it fire.
+    """
 
     changed: list[ChangedProfile] = field(default_factory=list)
     removals: list[Removal] = field(default_factory=list)
     links: list[LinkedIdentifier] = field(default_factory=list)
+    triggers: list[Trigger] = field(default_factory=list)
 
 
 class Partial(NamedTuple):
@@ -268,6 +335,7 @@ class HistoryBatch(Struct, array_like=True):
     stage: int = 0
     alarms: list[Alarm] = field(default_factory=list)
     fleet_alarms: list[FleetAlarm] = field(default_factory=list)
+    receipts: list[Receipt] = field(default_factory=list)
 
 
 class DamagedBatch(ValueError):

@@ -1,0 +1,82 @@
+"""What the triggers remember of one person between events. Part of the state: keep it small.
+
+Times are milliseconds since the epoch. A change of shape is a new version of the state (schemas/state.py).
+"""
+
+from __future__ import annotations
+
+from msgspec import Struct, field
+
+IDLE, HOLDING, ACTIVE, LEAVING = range(4)
+"""Phases of an episode: nothing; begun, but not yet for long enough; in force; over, but not yet for long enough."""
+
+
+class RuleMemory(Struct, array_like=True):
+    """Of one rule and person.
+
+    Attributes
+    ----------
+    version
+        Of the rule by which the episode goes on, to its end.
+    phase
+        See above. An absence that waits is HOLDING, a fade whose tag is present is ACTIVE.
+    since_ms
+        When the episode began; with person, rule and version it names the episode.
+    due_ms
+        When something happens by itself; 0: never.
+    fired_ms
+        When it last fired, event time; 0: never.
+    times_ms
+        Of a count: when, within the window.
+    """
+
+    version: int
+    phase: int = IDLE
+    since_ms: int = 0
+    due_ms: int = 0
+    fired_ms: int = 0
+    times_ms: list[int] = field(default_factory=list)
+
+
+class TrafficMemory(Struct, array_like=True):
+    """Use of data, for surges and for when the plan's traffic runs out.
+
+    Attributes
+    ----------
+    recent
+        ``(time, megabytes)`` within the newest few minutes of event time.
+    usual_mb, usual_weight, usual_ms
+        Decayed mean of what a window with any use holds, the weight behind it, as of when.
+    balance_ms, remaining_mb, included_mb
+        Newest balance of the plan.
+    daily_mb, daily_weight
+        Decayed mean use a day between balances, and the weight behind it.
+    """
+
+    recent: list[tuple[int, float]] = field(default_factory=list)
+    usual_mb: float = 0.0
+    usual_weight: float = 0.0
+    usual_ms: int = 0
+    balance_ms: int = 0
+    remaining_mb: float = 0.0
+    included_mb: float = 0.0
+    daily_mb: float = 0.0
+    daily_weight: float = 0.0
+
+
+class TriggerMemory(Struct, array_like=True):
+    """What all rules remember of one person.
+
+    Attributes
+    ----------
+    rules
+        Rule -> what it remembers; rules that remember nothing are not there.
+    traffic
+        Use of data.
+    wake_ms
+        The time at which the shard will look at the person by itself: not after the first `due_ms`; 0: never.
+    """
+
+    rules: dict[str, RuleMemory] = field(default_factory=dict)
+    traffic: TrafficMemory | None = None
+    wake_ms: int = 0

@@ -1,0 +1,1 @@
+"""Scene triggers: rules over the cleaned event, the fresh profile and time."""
