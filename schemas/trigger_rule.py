@@ -69,7 +69,7 @@ Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,47}$")]
 Condition = Annotated[str, StringConstraints(max_length=MAX_CONDITION_CHARS, strip_whitespace=True)]
 Words = Annotated[list[Annotated[str, StringConstraints(min_length=1, max_length=200)]], Field(min_length=1)]
 Match = dict[Name, Words]
-"""Variable of the event -> values it may have; all must hold. Rules are indexed by these, so the others cost nothing."""
+"""Variable of the event -> values it may have; all must hold. Rules are indexed by these."""
 
 NO_TIME = timedelta(0)
 
