@@ -13,7 +13,7 @@ from itertools import islice
 from livetags.inputs import Input
 from schemas import state
 from schemas.dictionaries import Dictionaries
-from schemas.outputs import Alarm, DeadLetter, FleetAlarm, HistoryBatch, HotBatch, Rebuilt, ShardCounts
+from schemas.outputs import Alarm, DeadLetter, FleetAlarm, HistoryBatch, HotBatch, Rebuilt, ShardCounts, Trigger
 from schemas.position import pack_position
 from schemas.pseudonyms import Pseudonyms
 from schemas.run import Run
@@ -25,6 +25,8 @@ from udfs.stages.people import People
 from udfs.stages.rebuilds import apply_rebuilds, tell_shifts
 from udfs.stages.user_states import UserStates
 from udfs.tags import GROUPS
+from udfs.triggers.evaluate import Triggers
+from udfs.triggers.rule_set import RuleSet
 
 OnBatch = Callable[[HotBatch, HistoryBatch], None]
 
@@ -57,6 +59,8 @@ class Replayed:
         Positions of the repeats.
     alarms, fleet_alarms
         Every change of behaviour noticed, of a person and of everybody.
+    triggers
+        Everything that the rules have fired, shadow ones too.
     seconds
         How long it took.
     """
@@ -69,6 +73,7 @@ class Replayed:
     duplicates: list[int] = field(default_factory=list)
     alarms: list[Alarm] = field(default_factory=list)
     fleet_alarms: list[FleetAlarm] = field(default_factory=list)
+    triggers: list[Trigger] = field(default_factory=list)
     seconds: float = 0.0
 
     def profile(self, user: str) -> state.Profile | None:
@@ -88,12 +93,14 @@ class InProcess:
         pseudonyms: Pseudonyms,
         dictionaries: Dictionaries,
         on_batch: OnBatch | None = None,
+        rule_set: RuleSet | None = None,
     ) -> None:
         self.rules = settings.rules(GROUPS, dictionaries)
         previous = pseudonyms.previous if isinstance(pseudonyms, KeyedPseudonyms) else lambda raw: None
         decoders = [source.feed.decode for source in inputs]
         self._door = Door(run, decoders, self.rules, pseudonyms, previous, settings.max_record_bytes, 1)
-        self._people = People(run, self.rules)
+        triggers = Triggers(self.rules, rule_set, settings.trigger_grace_ms) if rule_set is not None else None
+        self._people = People(run, self.rules, triggers)
         self._on_batch = on_batch
         self.result = Replayed()
         self._identifiers = UserStates(self.result.identifiers, 0, run.erased)
@@ -123,6 +130,7 @@ class InProcess:
         tell_shifts(counts, history)
         self.result.alarms += history.alarms
         self.result.fleet_alarms += history.fleet_alarms
+        self.result.triggers += hot.triggers
         history.counts = counts
         if self._on_batch is not None:
             self._on_batch(hot, history)
@@ -136,10 +144,11 @@ def replay(
     now_ms: int,
     on_progress: Callable[[int], None] | None = None,
     on_batch: OnBatch | None = None,
+    rule_set: RuleSet | None = None,
 ) -> Replayed:
-    """Replay files through both stages."""
+    """Replay files through both stages; with `rule_set`, see what its rules fire."""
     run = Run("in-process", tuple(source.as_feed_input() for source in inputs), True)
-    stages = InProcess(run, inputs, settings, pseudonyms, dictionaries, on_batch)
+    stages = InProcess(run, inputs, settings, pseudonyms, dictionaries, on_batch, rule_set)
     began = time.perf_counter()
     records = _records(inputs, settings.max_record_bytes)
     done = 0

@@ -304,7 +304,8 @@ class FleetAlarm(NamedTuple):
 class ShardCounts(Struct, array_like=True):
     """Running totals of one shard since the state began, exact through failures because they are state themselves.
 
-    Guarantee: ``events_in == folded + duplicates + sum(rejected.values())``.
+    Guarantee: ``events_in == folded + duplicates + sum(rejected.values())``. Of the people, `fired` are the triggers
+    fired, and `newest_ms` is the newest event time.
     """
 
     shard: int
@@ -316,6 +317,8 @@ class ShardCounts(Struct, array_like=True):
     state_bytes: int = 0
     corrected: dict[str, int] = field(default_factory=dict)  # "<feed>/<correction>" -> records
     fleet: FleetMemory = field(default_factory=FleetMemory)
+    fired: int = 0
+    newest_ms: int = 0
 
 
 class HistoryBatch(Struct, array_like=True):

@@ -211,6 +211,11 @@ class Settings(BaseSettings):
         20.0, gt=0, description="persons re-read from ClickHouse per second and worker, the surest alarms first"
     )
 
+    # Triggers
+    trigger_grace_ms: int = Field(
+        1_000, ge=0, description="what a rule finds by time alone (a stay, a fading) waits so long for late records"
+    )
+
     # Sinks
     hot_retention_days: float = Field(
         30.0,

@@ -24,8 +24,9 @@ from msgspec import Meta, Struct, field
 from schemas.cleaning_memory import CleaningMemory
 from schemas.drift_memory import DriftMemory
 from schemas.person_memory import PersonMemory
+from schemas.trigger_memory import TriggerMemory
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 
 
 Cell = Annotated[list[float], Meta(min_length=2, max_length=4)]
@@ -89,6 +90,8 @@ class Profile(Struct, array_like=True):
         Everything up to this time was erased at the person's request and must not come back; 0 if never.
     drift
         Of a person: what the drift detectors remember.
+    triggers
+        Of a person: what the rules of scene triggers remember.
     """
 
     generation: int = 0
@@ -106,19 +109,22 @@ class Profile(Struct, array_like=True):
     cleaning: CleaningMemory | None = None
     erased_ms: int = 0
     drift: DriftMemory | None = None
+    triggers: TriggerMemory | None = None
 
 
 _VERSION_BYTE = bytes([SCHEMA_VERSION])
-_FIELDS_HEADER = bytes([0x90 | len(Profile.__struct_fields__)])  # MessagePack array of up to 15
+_FIELDS_HEADER = b"\xdc" + len(Profile.__struct_fields__).to_bytes(2, "big")  # MessagePack array of 16 and more
 # Level -3 takes 5 us for a profile of 3.3 KB and makes it 1.8; the default level 14 us and 1.7.
 _LEVEL = -3
 _FIELDS_1 = 9
 _FIELDS_2 = 14
+_FIELDS_3 = 15
 _MAX_BYTES = 1 << 26  # decompressed; a damaged header can claim anything
 _COMPRESSED_SINCE = 2
+_DICTIONARY_OF = {2: 2, 3: 3, 4: 3}  # by version: which file
 _dictionaries = {
-    version: zstandard.ZstdCompressionDict((resources.files("schemas") / f"state_v{version}.zdict").read_bytes())
-    for version in range(_COMPRESSED_SINCE, SCHEMA_VERSION + 1)
+    version: zstandard.ZstdCompressionDict((resources.files("schemas") / f"state_v{file}.zdict").read_bytes())
+    for version, file in _DICTIONARY_OF.items()
 }
 _dictionaries[SCHEMA_VERSION].precompute_compress(level=_LEVEL)
 
@@ -164,8 +170,15 @@ def _upgrade_2(fields: list[Any]) -> list[Any]:
     return [*fields, None]
 
 
+def _upgrade_3(fields: list[Any]) -> list[Any]:
+    """Version 4 adds what the triggers remember, which begins with what comes next."""
+    if not isinstance(fields, list) or len(fields) != _FIELDS_3:
+        raise msgspec.DecodeError
+    return [*fields, None]
+
+
 # Version n -> function from the decoded fields of version n to those of n + 1.
-_UPGRADES: dict[int, Callable[[list[Any]], list[Any]]] = {1: _upgrade_1, 2: _upgrade_2}
+_UPGRADES: dict[int, Callable[[list[Any]], list[Any]]] = {1: _upgrade_1, 2: _upgrade_2, 3: _upgrade_3}
 
 
 ID_BYTES = 5
@@ -218,7 +231,7 @@ def decode(blob: bytes) -> Profile:
         if version == SCHEMA_VERSION:
             encoded = _decompress(memoryview(blob)[1:], version)
             # Fields left out would be filled with defaults, silently: the array's length is part of the version.
-            if encoded[:1] != _FIELDS_HEADER:
+            if encoded[: len(_FIELDS_HEADER)] != _FIELDS_HEADER:
                 raise msgspec.DecodeError
             return _checked(_decoder.decode(encoded))
         if version not in _UPGRADES:

@@ -22,6 +22,8 @@ class RuleMemory(Struct, array_like=True):
         See above. An absence that waits is HOLDING, a fade whose tag is present is ACTIVE.
     since_ms
         When the episode began; with person, rule and version it names the episode.
+    newest_ms
+        Event time up to which the rule has looked: what is late beyond it changes nothing.
     due_ms
         When something happens by itself; 0: never.
     fired_ms
@@ -33,35 +35,36 @@ class RuleMemory(Struct, array_like=True):
     version: int
     phase: int = IDLE
     since_ms: int = 0
+    newest_ms: int = 0
     due_ms: int = 0
     fired_ms: int = 0
     times_ms: list[int] = field(default_factory=list)
 
 
 class TrafficMemory(Struct, array_like=True):
-    """Use of data, for surges and for when the plan's traffic runs out.
+    """Use of data, for surges and for when the plan's traffic runs out (`udfs.triggers.traffic_model`).
 
     Attributes
     ----------
     recent
-        ``(time, megabytes)`` within the newest few minutes of event time.
+        ``(time, megabytes)`` of the flows of the newest three minutes, oldest first.
+    window_ms, window_mb
+        Beginning and use of the window that is open; windows with any use make the habit.
     usual_mb, usual_weight, usual_ms
-        Decayed mean of what a window with any use holds, the weight behind it, as of when.
+        Decayed mean of closed windows, the weight behind it, as of when.
     balance_ms, remaining_mb, included_mb
-        Newest balance of the plan.
-    daily_mb, daily_weight
-        Decayed mean use a day between balances, and the weight behind it.
+        Newest balance of the plan, less what was used since; 0: none.
     """
 
     recent: list[tuple[int, float]] = field(default_factory=list)
+    window_ms: int = 0
+    window_mb: float = 0.0
     usual_mb: float = 0.0
     usual_weight: float = 0.0
     usual_ms: int = 0
     balance_ms: int = 0
     remaining_mb: float = 0.0
     included_mb: float = 0.0
-    daily_mb: float = 0.0
-    daily_weight: float = 0.0
 
 
 class TriggerMemory(Struct, array_like=True):

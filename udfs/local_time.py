@@ -25,3 +25,26 @@ def weekday(day: int) -> int:
 def is_workday(day: int) -> bool:
     """Whether a local day is Monday to Friday. Public holidays are not known."""
     return (day + 3) % 7 < 5
+
+
+def month_of(day: int) -> tuple[int, int]:
+    """Month of a local day, counted from January of the year 0, and the first local day of the next.
+
+    Source: Howard Hinnant, "chrono-compatible low-level date algorithms", civil_from_days and days_from_civil.
+    """
+    month = _month(day)
+    return month, _first_day(month + 1)
+
+
+def _month(day: int) -> int:
+    era, of_era = divmod(day + 719_468, 146_097)
+    year = (of_era - of_era // 1_460 + of_era // 36_524 - of_era // 146_096) // 365
+    of_year = of_era - (365 * year + year // 4 - year // 100)
+    shifted = (5 * of_year + 2) // 153  # months since March
+    return (era * 400 + year) * 12 + shifted + 2
+
+
+def _first_day(month: int) -> int:
+    era, of_era = divmod(month - 2, 4_800)
+    year, shifted = divmod(of_era, 12)
+    return era * 146_097 + year * 365 + year // 4 - year // 100 + (153 * shifted + 2) // 5 - 719_468

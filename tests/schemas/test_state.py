@@ -45,17 +45,19 @@ from schemas.state import (
     short_id,
     unpack_ids,
 )
+from schemas.trigger_memory import HOLDING, RuleMemory, TrafficMemory, TriggerMemory
 from udfs.profile.advance import advance
 from udfs.profile.output import DUPLICATE
 from udfs.tags import GROUPS
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 DICTIONARY = zstandard.ZstdCompressionDict(
-    (Path(state.__file__).with_name("state_v3.zdict")).read_bytes()  # part of version 3: it never changes
+    (Path(state.__file__).with_name("state_v3.zdict")).read_bytes()  # of versions 3 and 4: it never changes
 )
 GOLDEN_V1 = GOLDEN / "state_v1.bin"
 GOLDEN_V2 = GOLDEN / "state_v2.bin"
 GOLDEN_V3 = GOLDEN / "state_v3.bin"
+GOLDEN_V4 = GOLDEN / "state_v4.bin"
 WRITE_GOLDEN = "WRITE_GOLDEN"
 
 DAY_MS = 86_400_000
@@ -119,6 +121,29 @@ def golden_profile_v1() -> Profile:
 
 def golden_profile() -> Profile:
     """The profile in the golden blob of the newest version: every field of it used, every number named here."""
+    profile = golden_profile_v3()
+    profile.triggers = TriggerMemory(
+        rules={
+            "airport-dwell": RuleMemory(3, HOLDING, 1_767_225_600_020, 1_767_225_600_021, 1_767_225_600_022, 7, [5, 6])
+        },
+        traffic=TrafficMemory(
+            recent=[(1_767_225_600_023, 1.5)],
+            window_ms=1_767_225_600_024,
+            window_mb=2.5,
+            usual_mb=3.5,
+            usual_weight=4.5,
+            usual_ms=1_767_225_600_025,
+            balance_ms=1_767_225_600_026,
+            remaining_mb=5.5,
+            included_mb=6.5,
+        ),
+        wake_ms=1_767_225_600_027,
+    )
+    return profile
+
+
+def golden_profile_v3() -> Profile:
+    """The profile in the golden blob of version 3, as it is after the upgrade."""
     profile = golden_profile_v2()
     profile.drift = DriftMemory(
         tags=["content:games", "content:news"],
@@ -261,10 +286,17 @@ def test_the_golden_blob_of_version_2_decodes_to_its_stated_values() -> None:
 
 
 def test_the_golden_blob_of_version_3_decodes_to_its_stated_values() -> None:
-    if os.environ.get(WRITE_GOLDEN):
-        GOLDEN_V3.write_bytes(encode(golden_profile()))
     blob = GOLDEN_V3.read_bytes()
     assert blob[0] == 3
+    assert decode(blob) == golden_profile_v3()
+    assert decode(encode(decode(blob))) == golden_profile_v3()
+
+
+def test_the_golden_blob_of_version_4_decodes_to_its_stated_values() -> None:
+    if os.environ.get(WRITE_GOLDEN):
+        GOLDEN_V4.write_bytes(encode(golden_profile()))
+    blob = GOLDEN_V4.read_bytes()
+    assert blob[0] == 4
     assert decode(blob) == golden_profile()
 
 
@@ -285,7 +317,7 @@ def test_encoding_writes_the_newest_version_first_and_names_no_fields() -> None:
     blob = encode(golden_profile())
     assert blob[0] == SCHEMA_VERSION
     # compressed bytes may differ between versions of the library, what is in them may not
-    assert body_of(blob) == body_of(GOLDEN_V3.read_bytes())
+    assert body_of(blob) == body_of(GOLDEN_V4.read_bytes())
     assert b"half_life" not in body_of(blob)
     assert len(blob) < len(body_of(blob))
 
@@ -341,7 +373,7 @@ def test_an_empty_blob_is_an_error_not_an_empty_profile() -> None:
         decode(b"")
 
 
-@pytest.mark.parametrize("version", [0, 4, 9, 255])
+@pytest.mark.parametrize("version", [0, 5, 9, 255])
 def test_an_unknown_version_is_an_error_that_names_it_and_those_known(version: int) -> None:
     with pytest.raises(StateError, match=rf"version {version}, this build reads versions up to {SCHEMA_VERSION}"):
         decode(bytes([version]) + encode(golden_profile())[1:])
@@ -372,8 +404,8 @@ def test_the_error_of_a_damaged_blob_shows_nothing_of_it(version: int) -> None:
     assert error.value.__suppress_context__
 
 
-BODY = b"\x9f" + b"\0" * 5  # version 3; fifteen fields, the first five zero
-REST = b"\0\x80\xc0\x90\xc0\0\xc0"  # what follows `seen`
+BODY = b"\xdc\0\x10" + b"\0" * 5  # version 4; sixteen fields, the first five zero
+REST = b"\0\x80\xc0\x90\xc0\0\xc0\xc0"  # what follows `seen`
 BODY_V1 = b"\x01\x99" + b"\0" * 5  # version 1; nine fields, the first five zero
 
 

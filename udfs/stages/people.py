@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from schemas import state
 from schemas.events import Event, RightsRequest
-from schemas.outputs import Alarm, Forwarded, HistoryBatch, HotBatch, Partial, Removal, ShardCounts
+from schemas.outputs import Alarm, Forwarded, HistoryBatch, HotBatch, Partial, Removal, ShardCounts, Trigger
 from schemas.position import FEED_SHIFT
 from schemas.rules import Rules
-from schemas.run import Run
+from schemas.run import Run, locate
 from schemas.state import Profile
 from udfs.privacy.consent import allowed
 from udfs.profile.fold import fold
@@ -21,17 +21,25 @@ from udfs.stages.door import record_erasure, record_forgotten, record_output, re
 from udfs.stages.export import exported
 from udfs.stages.user_states import UserStates
 from udfs.tags import forget
+from udfs.triggers.evaluate import Fired, Triggers
+from udfs.triggers.trigger_id import trigger_id
 
+_NOWHERE = -1
 _REGISTRATION = "registration"
 
 
 @dataclass
 class Updated:
-    """What one batch changed."""
+    """What one batch changed.
+
+    `waiting` are rebuilds that wait for the history; `wakes` are persons something will happen to by itself, and when
+    to look at them: those of whom nobody has been told, or not for so early.
+    """
 
     hot: HotBatch = field(default_factory=HotBatch)
     history: HistoryBatch = field(default_factory=lambda: HistoryBatch(stage=1))
     waiting: list[Alarm] = field(default_factory=list)
+    wakes: list[tuple[str, int]] = field(default_factory=list)
 
 
 @dataclass
@@ -45,11 +53,12 @@ class _Held:
 
 
 class People:
-    """The people of one job."""
+    """The people of one job; without `triggers`, no rules are looked at."""
 
-    def __init__(self, run: Run, rules: Rules) -> None:
+    def __init__(self, run: Run, rules: Rules, triggers: Triggers | None = None) -> None:
         self._run = run
         self._rules = rules
+        self._triggers = triggers
 
     def update(
         self,
@@ -79,16 +88,45 @@ class People:
             if one is None:
                 profile, bytes_before = states.load(person, counts)
                 one = held[person] = _Held(profile, bytes_before, profile.n > 0)
-            self._take(person, one, position, what, counts, updated)
+            self._take(person, one, position, what, counts, updated, now_ms)
         for person, one in held.items():
             updated.waiting += waiting_of(one.profile)
             if one.changed:
                 one.profile.last_write_ms = now_ms
                 counts.users += (one.profile.n > 0) - one.lived
+                self._note_wake(person, one.profile, updated)
                 blob = states.store(person, one.profile, one.bytes_before, counts)
                 if one.profile.n:
                     updated.hot.changed.append((person, blob))
         return updated
+
+    def wake(
+        self, persons: Iterable[str], states: UserStates, counts: ShardCounts, until_ms: int, now_ms: int
+    ) -> Updated:
+        """Look at persons something may have happened to by itself up to an instant; their tags don't change."""
+        updated = Updated()
+        if self._triggers is None:
+            return updated
+        for person in persons:
+            if not states.holds(person):
+                continue
+            profile, bytes_before = states.load(person, counts)
+            if profile.triggers is None:
+                continue
+            profile.triggers.wake_ms = 0
+            self._send(person, _NOWHERE, 0, self._triggers.settle(profile, until_ms), counts, updated, now_ms)
+            self._note_wake(person, profile, updated)
+            states.store(person, profile, bytes_before, counts)
+        return updated
+
+    def _note_wake(self, person: str, profile: Profile, updated: Updated) -> None:
+        if self._triggers is None or profile.triggers is None:
+            return
+        due_ms = self._triggers.next_due_ms(profile)
+        known_ms = profile.triggers.wake_ms
+        if due_ms and (not known_ms or due_ms < known_ms):
+            profile.triggers.wake_ms = due_ms
+            updated.wakes.append((person, due_ms))
 
     def _take(
         self,
@@ -98,27 +136,73 @@ class People:
         what: Event | Partial,
         counts: ShardCounts,
         updated: Updated,
+        now_ms: int,
     ) -> None:
-        """Fold one event, or merge one partial profile."""
+        """Fold one event and see what that triggers, or merge one partial profile."""
         profile = one.profile
         if isinstance(what, Partial):
             self._merge(person, profile, what, updated)
             one.changed |= profile.n > 0
             return
+        fired = self._triggers.before(profile, what.event_time_ms) if self._triggers is not None else []
+        if fired:
+            one.changed = True
+            self._send(person, _NOWHERE, 0, fired, counts, updated, now_ms)
         output = fold(profile, what, self._rules, counts.fleet)
         if isinstance(output, Refused):
             if position >= 0:
                 reject(self._run, output.reason, position, person, updated.history, counts)
             return
         one.changed = True
+        counts.newest_ms = max(counts.newest_ms, what.event_time_ms)
         counts.folded += position >= 0
         feed = self._run.inputs[position >> FEED_SHIFT].feed if position >= 0 else _REGISTRATION
         if isinstance(output, Folded):
             record_output(person, what, feed, output, self._rules, updated.history, profile.n)
+            if self._triggers is not None:
+                fired = self._triggers.after(profile, what, output)
+                self._send(person, position, what.event_id, fired, counts, updated, now_ms)
             if isinstance(what, RightsRequest):
                 updated.history.exports += exported(what.request, person, profile)
         elif isinstance(output, Erased):
+            updated.hot.triggers = [trigger for trigger in updated.hot.triggers if trigger.user != person]
             record_erasure(person, what.event_time_ms, updated.hot, updated.history)
+
+    def _send(
+        self,
+        person: str,
+        position: int,
+        event_id: int,
+        fired: Sequence[Fired],
+        counts: ShardCounts,
+        updated: Updated,
+        now_ms: int,
+    ) -> None:
+        """Send what has fired; only what an event made fire has that event's position and identity."""
+        for compiled, cause, episode, at_ms, by_event, values in fired:
+            rule = compiled.rule
+            place = locate(self._run, position) if by_event and position >= 0 else ("", "", 0, 0)
+            updated.hot.triggers.append(
+                Trigger(
+                    trigger_id(person, rule.id, rule.version, episode),
+                    person,
+                    rule.id,
+                    rule.version,
+                    rule.scene,
+                    rule.purpose,
+                    rule.priority,
+                    cause,
+                    episode,
+                    at_ms,
+                    now_ms,
+                    rule.shadow,
+                    *place,
+                    event_id if by_event else 0,
+                    values,
+                    rule.payload,
+                )
+            )
+        counts.fired += len(fired)
 
     def _merge(self, person: str, profile: Profile, partial: Partial, updated: Updated) -> None:
         """Take what an identifier had before it was known whose it is; not if it is from before the person's erasure.

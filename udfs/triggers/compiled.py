@@ -75,6 +75,8 @@ class CompiledRule(Struct, frozen=True):
         A person must have consented to all of them.
     reads
         Variables of all its conditions: what a receipt holds.
+    of_event
+        Those that come with an event, so are not known of what happens by itself.
     """
 
     rule: TriggerRule
@@ -84,6 +86,7 @@ class CompiledRule(Struct, frozen=True):
     tags: dict[str, TagName]
     purposes: tuple[str, ...]
     reads: tuple[str, ...]
+    of_event: frozenset[str]
     valid_from_ms: int = 0
     valid_to_ms: int = FOREVER_MS
     hold_ms: int = 0
@@ -129,6 +132,7 @@ def compile_rule(rule: TriggerRule, groups: Mapping[str, GroupRule]) -> Compiled
         tags,
         tuple(sorted(purposes - {""})),
         tuple(sorted(reads)),
+        frozenset(reads - set(tags) - set(CIRCUMSTANCES)),
         valid_from_ms,
         valid_to_ms,
         *(round(each.total_seconds() * 1_000) for each in (rule.hold, rule.hold_exit, rule.within, rule.cooldown)),
