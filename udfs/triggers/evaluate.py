@@ -83,7 +83,7 @@ class Triggers:
         """What has happened by itself up to an event that is about to be folded."""
         if profile.triggers is None:
             return []
-        return self.settle(profile, time_ms - self._grace_ms)
+        return self.settle(profile, time_ms - self._grace_ms - 1)  # the very instant is the event's
 
     def settle(self, profile: Profile, until_ms: int) -> list[Fired]:
         """What has happened by itself up to an instant, in order of time.
