@@ -58,3 +58,39 @@ def read_rules(packed: str) -> RuleUpdate:
     except (ValueError, zstandard.ZstdError):
         msg = "not an update of the rules: expected a file that `livetags rules publish` wrote"
         raise DamagedRules(msg) from None
+
+
+class _Named(Struct):
+    id: str
+
+
+_named = msgspec.json.Decoder(_Named)
+
+
+def from_message(key: str | None, value: str | None, published_ms: int) -> RuleUpdate:
+    """The update that a message of a compacted topic is: key the rule's id, value its document, none: withdrawn.
+
+    Parameters
+    ----------
+    published_ms
+        The message's time, milliseconds since the epoch.
+
+    Raises
+    ------
+    DamagedRules
+        Without a key, and for a document of another id: compaction would keep or lose the wrong rule.
+    """
+    if not key:
+        msg = "a message without a key in the topic of the rules: expected the rule's id as the key"
+        raise DamagedRules(msg)
+    if value is None:
+        return RuleUpdate(published_ms, (), (key,))
+    try:
+        id_ = _named.decode(value).id
+    except ValueError:
+        msg = f"the message of rule {key!r} is no JSON document with an id: expected the rule as JSON, or nothing"
+        raise DamagedRules(msg) from None
+    if id_ != key:
+        msg = f"the message of rule {key!r} has a document of {id_!r}: expected the rule's id as the key"
+        raise DamagedRules(msg)
+    return RuleUpdate(published_ms, (value,))

@@ -160,6 +160,15 @@ class Settings(BaseSettings):
         "",
         description="URI of the folder where running jobs find new dictionaries; empty: data_dir/dictionary-updates",
     )
+    rule_updates: str = Field(
+        "",
+        description="URI of the folder where running jobs find new trigger rules; empty: data_dir/rule-updates",
+    )
+    rule_topic: str = Field(
+        "",
+        description="kafka://host:port/topic, a compacted topic that running jobs read trigger rules from as well; "
+        "empty: none",
+    )
     utc_offset_hours: float = Field(
         8.0, ge=-12, le=14, description="local time of the subscribers: what night and workday mean; China has one zone"
     )
