@@ -10,7 +10,14 @@ import redis
 from clickhouse_connect.driver.client import Client
 
 from schemas.clickhouse import PERSONAL_TABLES
-from schemas.redis_keys import evidence_key, identifier_key, profile_key, tombstone_key
+from schemas.redis_keys import (
+    evidence_key,
+    identifier_key,
+    profile_key,
+    tombstone_key,
+    trigger_entries_key,
+    trigger_stream_key,
+)
 
 _MS = "toUnixTimestamp64Milli({0}) AS {0}_ms".format
 
@@ -45,8 +52,9 @@ def collect(clickhouse: Client, database: str, redis_client: redis.Redis, prefix
     -------
     found
         ``hot_profile`` (fields as text), ``hot_evidence`` (tag -> time of the newest evidence), ``hot_identifier`` (the
-        person it belongs to, None unless it is an identifier), a list of objects for each table, and ``erased_ms``, the
-        tombstone in Redis (None without one). Times are milliseconds since the epoch.
+        person it belongs to, None unless it is an identifier), ``trigger_stream`` (triggers as they were sent), a list
+        of objects for each table, and ``erased_ms``, the tombstone in Redis (None without one). Times are milliseconds
+        since the epoch.
     """
     # MULTI/EXEC: profile and evidence must be of one version
     pipeline = redis_client.pipeline(transaction=True)
@@ -59,6 +67,7 @@ def collect(clickhouse: Client, database: str, redis_client: redis.Redis, prefix
         "hot_profile": {_text(name): _text(value) for name, value in fields.items()},
         "hot_evidence": json.loads(evidence or "{}"),
         "hot_identifier": None if person is None else _text(person),
+        "trigger_stream": _sent(redis_client, prefix, user),
     }
     for table, columns in _COLUMNS.items():
         found[table] = _rows(clickhouse, database, table, columns, user)
@@ -67,13 +76,14 @@ def collect(clickhouse: Client, database: str, redis_client: redis.Redis, prefix
 
 
 def held(clickhouse: Client, database: str, redis_client: redis.Redis, prefix: str, user: str) -> dict[str, int]:
-    """Place -> how much of the pseudonym is there: keys in Redis, rows of each table.
+    """Place -> how much of the pseudonym is there: keys in Redis, entries in the stream, rows of each table.
 
     All 0: nothing but the records of an erasure. The places are those of the receipt of `sinks.erasure.erase`.
     """
     counts = {
         "hot_profile": cast(int, redis_client.exists(profile_key(prefix, user))),
         "hot_evidence": cast(int, redis_client.exists(evidence_key(prefix, user))),
+        "trigger_stream": cast(int, redis_client.llen(trigger_entries_key(prefix, user))),
     }
     for table in PERSONAL_TABLES:
         counts[table] = clickhouse.query(
@@ -81,6 +91,15 @@ def held(clickhouse: Client, database: str, redis_client: redis.Redis, prefix: s
             parameters={"database": database, "user": user},
         ).result_rows[0][0]
     return counts
+
+
+def _sent(client: redis.Redis, prefix: str, user: str) -> list[dict[str, Any]]:
+    """The user's triggers that are in the stream, oldest first."""
+    pipeline = client.pipeline(transaction=False)
+    for entry in cast(list[bytes | str], client.lrange(trigger_entries_key(prefix, user), 0, -1)):
+        # a client that decodes would stumble over the field that is no text
+        pipeline.execute_command("XRANGE", trigger_stream_key(prefix), entry, entry, NEVER_DECODE=True)  # type: ignore[no-untyped-call]
+    return [json.loads(fields[b"json"]) for entries in pipeline.execute() for _, fields in entries]
 
 
 def _rows(client: Client, database: str, table: str, columns: Sequence[str], user: str) -> list[dict[str, Any]]:

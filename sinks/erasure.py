@@ -1,7 +1,7 @@
 """Erasing a person from both stores right away, without waiting for the job to come to the request in its log.
 
 The job does the same when it gets there, and until then may go on writing: Redis refuses what doesn't know of the
-erasure, ClickHouse takes it, and the job's own removal deletes it.
+erasure, and triggers from before it; ClickHouse takes it, and the job's own removal deletes it.
 """
 
 from __future__ import annotations
@@ -14,11 +14,12 @@ from clickhouse_connect.driver.client import Client
 
 from schemas.clickhouse import PERSONAL_TABLES
 from schemas.outputs import Removal
-from schemas.redis_keys import evidence_key, profile_key
+from schemas.redis_keys import evidence_key, profile_key, trigger_entries_key
 from sinks.clickhouse_errors import until_it_passes
 from sinks.clickhouse_removal import carry_out
 from sinks.hot_functions import TOMBSTONE_MS, HotFunctions
 from sinks.removals import Removals
+from sinks.trigger_functions import TriggerFunctions
 
 
 def erase(
@@ -53,8 +54,8 @@ def erase(
     Returns
     -------
     receipt
-        Place -> ``{"before": n, "after": n}``: keys in Redis, rows in each table (repeats of a replay included). After
-        is 0 unless something was written meanwhile.
+        Place -> ``{"before": n, "after": n}``: keys in Redis, entries in the stream of triggers, rows in each table
+        (repeats of a replay included). After is 0 unless something was written meanwhile.
 
     Raises
     ------
@@ -74,6 +75,8 @@ def erase(
         found = {
             place: cast(int, hot.until_it_passes(partial(redis_client.exists, key))) for place, key in keys.items()
         }
+        entries = partial(redis_client.llen, trigger_entries_key(prefix, user))
+        found["trigger_stream"] = cast(int, hot.until_it_passes(entries))
         for table, columns in PERSONAL_TABLES.items():
             named = " OR ".join(f"{column} = {{user:String}}" for column in columns)
             statement = f"SELECT count() FROM {{database:Identifier}}.{table} WHERE {named}"
@@ -84,6 +87,7 @@ def erase(
     before = counts()
     # Redis first: from then on nobody reads the profile, and no stale writer brings it back
     hot.remove([removal], tombstone_ms)
+    TriggerFunctions(redis_client, prefix, give_up_s).erase([removal], tombstone_ms)
     carry_out(clickhouse, database, removals, give_up_s, request)
     after = counts()
     return {place: {"before": before[place], "after": after[place]} for place in before}

@@ -12,9 +12,6 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import msgspec
-import redis
-from redis.backoff import NoBackoff
-from redis.retry import Retry
 
 from schemas.outputs import HotProfile, LinkedIdentifier, Removal
 from schemas.redis_keys import (
@@ -27,8 +24,10 @@ from schemas.redis_keys import (
     groups_key,
     identifier_key,
 )
-from sinks.hot_functions import PUT_PROFILE, TOMBSTONE_MS, Call, HotFunctions
+from sinks.hot_functions import PUT_PROFILE, TOMBSTONE_MS, HotFunctions
 from sinks.plain_decimal import plain_decimals
+from sinks.server_functions import Call, connect
+from sinks.trigger_functions import TriggerFunctions
 
 _json = msgspec.json.Encoder().encode
 
@@ -65,28 +64,29 @@ class RedisHotSink:
     ) -> None:
         self._prefix = prefix
         self._tombstone_ms = tombstone_ms
-        # Retries are ours: the client's own would repeat inside a batch without looking at what was applied.
-        self._client = redis.Redis.from_url(
-            url, socket_timeout=timeout_s, socket_connect_timeout=timeout_s, retry=Retry(NoBackoff(), 0)
-        )
+        self._client = connect(url, timeout_s)
         self._functions = HotFunctions(self._client, prefix, give_up_s)
+        self._triggers = TriggerFunctions(self._client, prefix, give_up_s)
 
     def open(self, half_lives_ms: dict[str, int]) -> None:
         """Load the server-side functions and publish the half-lives readers decay with."""
         published = {group: str(ms) for group, ms in half_lives_ms.items()}
         self._functions.load()
+        self._triggers.load()
         self._functions.until_it_passes(lambda: self._client.hset(groups_key(self._prefix), mapping=published))
 
     def remove(self, removals: Sequence[Removal]) -> int:
         """Remove the users that were moved or erased, before the profiles of the same batch are written.
 
-        A withdrawal needs nothing here: the profile without its groups replaces the stored one. Returns how many of the
-        users had a profile. Repeating it changes nothing.
+        The triggers of those who were erased leave their stream. A withdrawal needs nothing here: the profile without
+        its groups replaces the stored one. Returns how many of the users had a profile. Repeating it changes nothing.
         """
         gone = [identifier_key(self._prefix, removal.user) for removal in removals if removal.kind == "unlink"]
         if gone:
             self._functions.until_it_passes(lambda: self._client.delete(*gone))
-        return self._functions.remove(removals, self._tombstone_ms)
+        removed = self._functions.remove(removals, self._tombstone_ms)
+        self._triggers.erase(removals, self._tombstone_ms)
+        return removed
 
     def link(self, links: Sequence[LinkedIdentifier]) -> None:
         """Write whose the identifiers are now; of several links of one the last. Repeating it changes nothing."""

@@ -161,4 +161,4 @@ def test_there_are_protos_to_check() -> None:
 
 def test_every_feed_of_protobuf_has_its_proto() -> None:
     names = {feed.name for feed in FEEDS.values() if feed.file_format == "delimited"}
-    assert {proto.stem for proto in PROTOS} == names
+    assert {proto.stem for proto in PROTOS} == names | {"trigger"}  # which goes out, not in

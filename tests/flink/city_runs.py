@@ -166,6 +166,10 @@ def redis_content(client: redis.Redis, pattern: str = "*") -> Iterator[bytes]:
             parts = [part for pair in raw.hgetall(key).items() for part in pair]
         elif kind == b"string":
             parts = [raw.get(key)]
+        elif kind == b"list":
+            parts = raw.lrange(key, 0, -1)
+        elif kind == b"stream":
+            parts = [part for _, fields in raw.xrange(key) for pair in fields.items() for part in pair]
         elif kind == b"none":
             continue  # it has gone meanwhile
         else:

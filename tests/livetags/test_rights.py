@@ -31,7 +31,7 @@ from livetags.verify_logs import verify_against_logs
 from schemas.clickhouse import PERSONAL_TABLES
 from schemas.outputs import HotProfile
 from schemas.pseudonym_keys import KeysError, new_keys, read_keys
-from schemas.redis_keys import evidence_key, identifier_key, profile_key, tombstone_key
+from schemas.redis_keys import evidence_key, identifier_key, profile_key, tombstone_key, trigger_tombstone_key
 from schemas.settings import KEYS_FILE, Settings
 from serving.erasures import erasures
 from sinks.clickhouse_history import ClickHouseHistorySink
@@ -44,6 +44,7 @@ from udfs.tags import GROUPS
 pytestmark = pytest.mark.stores
 
 _RECORDS_PER_BATCH = 4_000
+_STAYING = (tombstone_key, trigger_tombstone_key, identifier_key)
 
 
 @dataclass
@@ -126,7 +127,7 @@ class Filled:
     def found(self, person: Person) -> dict[str, set[str]]:
         """Place -> what of the person is there, but for the records of an erasure and whose the identifiers are."""
         search = Search(names_of(person, self.pseudonyms))
-        staying = tuple(key(self.settings.redis_key_prefix, "").rstrip("}") for key in (tombstone_key, identifier_key))
+        staying = tuple(key(self.settings.redis_key_prefix, "").rstrip("}") for key in _STAYING)
         hits: dict[str, set[str]] = {}
         for place, piece in self.content():
             names = search.found_in(piece)

@@ -7,11 +7,14 @@ import json
 import pytest
 import redis
 from clickhouse_connect.driver.client import Client
+from made_triggers import trigger
 
 from schemas.outputs import Alarm, DeadLetter, Export, HistoryBatch, HotProfile, LinkedIdentifier, Removal
 from serving.personal_data import collect, held
 from sinks.clickhouse_history import ClickHouseHistorySink
 from sinks.redis_hot import RedisHotSink
+from sinks.trigger_message import as_json
+from sinks.trigger_stream import TriggerStream
 
 pytestmark = pytest.mark.stores
 
@@ -26,6 +29,9 @@ def filled(clickhouse: str, database: str, valkey: str, prefix: str) -> RedisHot
     hot.write_batch(
         [HotProfile(user, "0-1", T0_MS, EXPIRES_MS, {f"app:{user}": 1.5}, {}, {f"app:{user}": T0_MS}) for user in "ab"]
     )
+    stream = TriggerStream(valkey, prefix, 5.0, 10.0, 3_600_000)
+    stream.write_batch([trigger(n, user) for n, user in enumerate("ab")])
+    stream.close()
     hot.link([LinkedIdentifier("a", "b", T0_MS)])
     batch = HistoryBatch(
         [("dpi", user, T0_MS, 2**63 + n, (("app", user, 1.5),), 1) for n, user in enumerate("ab")],
@@ -57,6 +63,7 @@ def test_everything_is_found(
         "hot_profile": {"_version": "0-1", "_as_of_ms": str(T0_MS), "app:a": "1.5"},
         "hot_evidence": {"app:a": T0_MS},
         "hot_identifier": "b",
+        "trigger_stream": [json.loads(as_json(trigger(0, "a")))],
         "tag_evidence": [{"feed": "dpi", "tag": "app:a", "event_time_ms": T0_MS, "event_id": 2**63, "value": 1.5}],
         "dead_letters": [{"feed": "dpi", "log": "log", "partition": 3, "offset": 0, "reason": "malformed"}],
         "exports": [{"request": "r", "part": "state"}],

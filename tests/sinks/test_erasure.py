@@ -8,15 +8,17 @@ from collections.abc import Iterator
 import pytest
 import redis
 from clickhouse_connect.driver.client import Client
+from made_triggers import trigger
 
 from schemas.outputs import Alarm, DeadLetter, FoldedEvent, HistoryBatch, HotProfile, LinkedIdentifier, Removal
-from schemas.redis_keys import identifier_key, tombstone_key
+from schemas.redis_keys import identifier_key, tombstone_key, trigger_stream_key, trigger_tombstone_key
 from serving.personal_data import held
 from sinks.clickhouse_client import connect
 from sinks.clickhouse_history import ClickHouseHistorySink
 from sinks.erasure import erase
 from sinks.redis_hot import RedisHotSink, Written
 from sinks.retry import SinkGaveUp
+from sinks.trigger_stream import TriggerStream
 from udfs.profile.snapshot import version_of
 
 pytestmark = pytest.mark.stores
@@ -57,7 +59,9 @@ class Stores:
         """Every key and every table in which the pseudonym occurs anywhere."""
         found = set()
         for key in self.redis.scan_iter(match=f"{self.prefix}:*"):
-            value = self.redis.dump(key) or b""
+            # of the stream what can be read: the server frees the bytes of entries later
+            stream = key.decode() == trigger_stream_key(self.prefix)
+            value = repr(self.redis.xrange(key)).encode() if stream else self.redis.dump(key) or b""
             if user.encode() in key + value:
                 found.add(key.decode())
         tables = self.clickhouse.query(
@@ -83,6 +87,9 @@ def stores(
     clickhouse: str, clickhouse_client: Client, database: str, valkey: str, prefix: str, hot: RedisHotSink
 ) -> Iterator[Stores]:
     hot.write_batch([profile(PERSON), profile(OTHER)])
+    sent = TriggerStream(valkey, prefix, 5.0, 10.0, 3_600_000)
+    sent.write_batch([trigger(n, user) for n, user in enumerate((PERSON, OTHER, PERSON))])
+    sent.close()
     hot.link([LinkedIdentifier(PERSON, OTHER, T0_MS)])
     ClickHouseHistorySink(clickhouse, database, "run", 5.0, 10.0).write_batch(history())
     clickhouse_client.insert(
@@ -96,7 +103,14 @@ def stores(
 
 def test_nothing_is_left_and_the_receipt_counts_it(stores: Stores) -> None:
     others = stores.held(OTHER)
-    amounts = {"hot_profile": 1, "hot_evidence": 1, "tag_evidence": 10, "dead_letters": 1, "exports": 2}
+    amounts = {
+        "hot_profile": 1,
+        "hot_evidence": 1,
+        "trigger_stream": 2,
+        "tag_evidence": 10,
+        "dead_letters": 1,
+        "exports": 2,
+    }
     amounts |= {"drift_alarms": 1}
     assert stores.held(PERSON) == amounts
     receipt = stores.erase()
@@ -104,12 +118,14 @@ def test_nothing_is_left_and_the_receipt_counts_it(stores: Stores) -> None:
     assert stores.held(PERSON) == dict.fromkeys(amounts, 0)
     assert stores.places_that_name(PERSON) == {
         tombstone_key(stores.prefix, PERSON),
+        trigger_tombstone_key(stores.prefix, PERSON),
         identifier_key(stores.prefix, PERSON),
         "erasures",
         "identity_links",
     }
     assert stores.held(OTHER) == others
     assert stores.places_that_name(OTHER) >= {"tag_evidence", "dead_letters", "exports", "drift_alarms"}
+    assert trigger_stream_key(stores.prefix) in stores.places_that_name(OTHER)
 
 
 def test_erasing_again_changes_nothing(stores: Stores) -> None:
@@ -133,6 +149,7 @@ def test_a_stale_job_does_not_bring_the_profile_back(stores: Stores, hot: RedisH
     hot.remove([removal])
     assert stores.places_that_name(PERSON) == {
         tombstone_key(stores.prefix, PERSON),
+        trigger_tombstone_key(stores.prefix, PERSON),
         identifier_key(stores.prefix, PERSON),
         "erasures",
         "identity_links",

@@ -9,7 +9,7 @@ import pytest
 import redis
 
 from schemas.outputs import HotProfile, LinkedIdentifier, Removal
-from schemas.redis_keys import evidence_key, identifier_key, profile_key, tombstone_key
+from schemas.redis_keys import evidence_key, identifier_key, profile_key, tombstone_key, trigger_tombstone_key
 from serving.hot_tags import HotTags
 from sinks.redis_hot import RedisHotSink, Written
 from udfs.profile.snapshot import version_of
@@ -141,4 +141,5 @@ def test_removing_survives_a_lost_function_and_a_full_server(
 def test_any_text_is_a_user(sink: RedisHotSink, client: redis.Redis, prefix: str, user: str) -> None:
     sink.write_batch([profile(user, 1)])
     assert sink.remove([erase(user)]) == 1
-    assert set(client.keys(f"{prefix}:*")) == {f"{prefix}:groups", tombstone_key(prefix, user)}
+    tombstones = {tombstone_key(prefix, user), trigger_tombstone_key(prefix, user)}
+    assert set(client.keys(f"{prefix}:*")) == {f"{prefix}:groups", *tombstones}
