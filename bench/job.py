@@ -13,7 +13,7 @@ from pyflink.common import Configuration
 from pyflink.datastream import StreamExecutionEnvironment
 
 from bench import flink_sql, per_event, update_only
-from bench.discard import Discard
+from bench.discard import Discard, DiscardHot
 from bench.tallied import TalliedDoorOperator
 from jobs import profile_update
 from jobs.environment import make_environment
@@ -76,7 +76,7 @@ def _build_ours(environment: StreamExecutionEnvironment, settings: Settings, spe
         environment,
         settings,
         spec.run,
-        hot=HotWriter(settings.public()) if real else Discard(),
+        hot=HotWriter(settings.public()) if real else DiscardHot(),
         history=HistoryWriter(settings.public(), spec.run.run_id) if real else Discard(),
     )
 

@@ -62,6 +62,7 @@ def main(arguments: list[str]) -> int:
         bounded,
         erased=erasures(client, database),
         dictionary_updates="" if bounded else settings.dictionary_updates,
+        rule_updates=settings.rule_updates,
     )
     listed = [{"feed": source.feed.name, "input": source.name} for source in inputs]
     with tempfile.TemporaryDirectory() as folder:

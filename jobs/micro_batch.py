@@ -18,6 +18,7 @@ from pyflink.datastream import DataStream, KeyedStream
 from pyflink.java_gateway import get_gateway
 from pyflink.table import Schema, StreamTableEnvironment
 
+from jobs.operators.reloadable import DICTIONARIES, RULES
 from schemas.position import FEED_SHIFT, PARTITION_SHIFT
 from schemas.run import FeedInput, Run
 from sources import FEEDS
@@ -167,13 +168,23 @@ def keyed_by_shard(stream: DataStream, value_type: TypeInformation) -> KeyedStre
     return KeyedStream(keyed, value_type, stream)
 
 
-def dictionary_updates(t_env: StreamTableEnvironment, folder: str) -> DataStream:
-    """Updates of the dictionaries, ``Row(packed)``: one for each file that is, or appears, in the folder."""
-    t_env.execute_sql(
-        "CREATE TEMPORARY TABLE dictionary_updates (packed STRING) WITH ('connector' = 'filesystem', 'format' = 'raw', "
-        f"'path' = {_quoted(folder)}, 'source.monitor-interval' = '1 s')"
-    )
-    return t_env.to_data_stream(t_env.sql_query("SELECT packed FROM dictionary_updates"))
+def published_updates(t_env: StreamTableEnvironment, run: Run) -> DataStream | None:
+    """Dictionaries and trigger rules as they are published, ``Row(of what, packed)``; None: nobody publishes any.
+
+    One for each line of each file that is, or appears, in the run's folders.
+    """
+    selects = []
+    for of_what, folder, interval in (
+        (DICTIONARIES, run.dictionary_updates, "1 s"),
+        (RULES, run.rule_updates if not run.bounded else "", "200 ms"),
+    ):
+        if folder:
+            t_env.execute_sql(
+                f"CREATE TEMPORARY TABLE {of_what}_updates (packed STRING) WITH ('connector' = 'filesystem', "
+                f"'format' = 'raw', 'path' = {_quoted(folder)}, 'source.monitor-interval' = '{interval}')"
+            )
+            selects.append(f"SELECT '{of_what}' AS of_what, packed FROM {of_what}_updates")
+    return t_env.to_data_stream(t_env.sql_query(" UNION ALL ".join(selects))) if selects else None
 
 
 def lane_batches(t_env: StreamTableEnvironment, packed: DataStream, *, bounded: bool, window_ms: int) -> DataStream:

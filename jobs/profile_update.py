@@ -1,6 +1,6 @@
 """The job `profile_update`: events in, living profiles out.
 
-    feeds -> micro-batch by identifier -> door -> micro-batch by person -> profiles -> hot sink (Redis)
+    feeds -> micro-batch by identifier -> door -> micro-batch by person -> profiles -> hot sink (Redis) -> receipts
                                                                               \\-> micro-batch -> history (ClickHouse)
 
 Run it with ``livetags run profile_update``, or submit this file to a cluster with ``flink run -py``; see README.md.
@@ -17,17 +17,17 @@ from threading import Thread
 
 import msgspec
 from pyflink.common import Types
-from pyflink.datastream import DataStream, KeyedStream, MapFunction, StreamExecutionEnvironment
+from pyflink.datastream import DataStream, FlatMapFunction, KeyedStream, MapFunction, StreamExecutionEnvironment
 from pyflink.table import StreamTableEnvironment
 
 from jobs.environment import make_environment
 from jobs.micro_batch import (
     BATCH_TYPE,
     FORWARDED_TYPE,
-    dictionary_updates,
     forwarded_batches,
     keyed_by_shard,
     lane_batches,
+    published_updates,
     shard_batches,
 )
 from jobs.operators.door import FORWARDED, DoorOperator
@@ -35,7 +35,7 @@ from jobs.operators.history_writer import HistoryWriter
 from jobs.operators.hot_writer import HotWriter
 from jobs.operators.profile import ProfileOperator
 from jobs.operators.reloadable import UPDATES, Reloadable
-from jobs.operators.shard_operator import HISTORY, HOT_TYPE, ShardOperator
+from jobs.operators.shard_operator import HISTORY, HISTORY_TYPE, HOT_TYPE, ShardOperator
 from schemas.run import Run
 from schemas.settings import Settings
 from sources import FEEDS
@@ -48,7 +48,7 @@ def build(
     settings: Settings,
     run: Run,
     *,
-    hot: MapFunction,
+    hot: FlatMapFunction,
     history: MapFunction,
     startup: str = "earliest-offset",
 ) -> None:
@@ -57,7 +57,7 @@ def build(
     Parameters
     ----------
     hot, history
-        The sinks: functions that write a batch and return.
+        The sinks: functions that write a batch and return; `hot` gives the history the receipts of triggers.
     startup
         Kafka's ``scan.startup.mode`` where no state is restored.
     """
@@ -75,7 +75,7 @@ def build(
         shards=settings.shards,
         window_ms=window_ms,
     )
-    updates = dictionary_updates(t_env, run.dictionary_updates) if run.dictionary_updates else None
+    updates = published_updates(t_env, run)
     door = (  # packed HotBatch
         _processed(keyed_by_shard(batches, BATCH_TYPE), DoorOperator(settings.public(), run), updates)
         .uid(state_uid("door", settings))
@@ -94,11 +94,14 @@ def build(
             .name("profiles")
         )
         changed, packed = changed.union(profiles), packed.union(profiles.get_side_output(HISTORY))
-    (  # a task of its own: while it waits for Redis, the interpreter lock is free for folding
-        changed.map(hot, output_type=Types.INT()).uid("hot").name("hot profiles to Redis").start_new_chain()
+    receipts = (  # Row(lane, packed HistoryBatch). A task of its own: while it waits for Redis, folding goes on
+        changed.flat_map(hot, output_type=HISTORY_TYPE)
+        .uid("hot")
+        .name("hot profiles and triggers to Redis")
+        .start_new_chain()
     )
 
-    lanes = lane_batches(t_env, packed, bounded=run.bounded, window_ms=settings.history_window_ms)
+    lanes = lane_batches(t_env, packed.union(receipts), bounded=run.bounded, window_ms=settings.history_window_ms)
     (  # Row(lane, [packed HistoryBatch ...])
         lanes.map(history, output_type=Types.INT())
         .uid("history")
@@ -108,7 +111,7 @@ def build(
 
 
 def _processed(batches: KeyedStream, operator: ShardOperator, updates: DataStream | None) -> DataStream:
-    """The operator over the batches; with updates of the dictionaries, these reach every one of its instances."""
+    """The operator over the batches; what is published while it runs reaches every one of its instances."""
     if updates is None:
         return batches.process(operator, output_type=HOT_TYPE)
     return batches.connect(updates.broadcast(UPDATES)).process(Reloadable(operator), output_type=HOT_TYPE)

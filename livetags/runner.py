@@ -23,6 +23,7 @@ from livetags.inputs import Input
 from livetags.job_process import PROGRAM, JobProcess
 from livetags.key_file import ensure_keys
 from livetags.reach import reach_clickhouse, reach_redis
+from livetags.rule_updates import rules_folder
 from livetags.spool_folder import make_private, new_spool
 from schemas.run import Run
 from schemas.settings import Settings
@@ -156,6 +157,7 @@ def run_profile_update(
             str(spool_file) if spool_file is not None else "",
             erasures(client, database),
             "" if bounded else updates_folder(settings),
+            rules_folder(settings),
         )
         job = JobProcess(settings, run, restore, startup, program)
         while job.running():

@@ -50,6 +50,8 @@ class Run(Struct, frozen=True):
         Pseudonym -> time up to which everything of it was erased before the run began.
     dictionary_updates
         Folder, as a URI, in which new versions of the dictionaries appear while the job runs; "" for none.
+    rule_updates
+        Folder, as a URI, in which rules of scene triggers are, and appear while the job runs; "" for none.
     """
 
     run_id: str
@@ -58,6 +60,7 @@ class Run(Struct, frozen=True):
     spool: str = ""
     erased: dict[str, int] = {}
     dictionary_updates: str = ""
+    rule_updates: str = ""
 
 
 def locate(run: Run, position: int) -> tuple[str, str, int, int]:

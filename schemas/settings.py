@@ -225,6 +225,13 @@ class Settings(BaseSettings):
         1_000, ge=0, description="what a rule finds by time alone (a stay, a fading) waits so long for late records"
     )
 
+    trigger_retention_days: float = Field(
+        7.0,
+        gt=0,
+        le=365,
+        description="a trigger stays in the stream and its id is remembered: outlives any replay",
+    )
+
     # Sinks
     hot_retention_days: float = Field(
         30.0,

@@ -3,9 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 from schemas.rule_log import RuleLog
 from schemas.rule_update import DamagedRules, read_rules
+
+
+def local_path(uri: str) -> Path | None:
+    """The folder a URI names, if it is one of this machine; None: it is elsewhere, or there is none."""
+    parts = urlsplit(uri)
+    return Path(unquote(parts.path)) if uri and parts.scheme in ("", "file") else None
 
 
 def read_rule_folder(folder: Path) -> RuleLog:

@@ -1,25 +1,61 @@
-"""The profile operator: a batch of one shard's people in, changed profiles and history out."""
+"""The profile operator: a batch of one shard's people in, changed profiles, triggers and history out."""
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from typing import Any
 
 import msgspec
-from pyflink.common import Row
-from pyflink.datastream import KeyedProcessFunction
+from pyflink.common import Row, Types
+from pyflink.datastream import KeyedProcessFunction, RuntimeContext
+from pyflink.datastream.state import MapStateDescriptor
 
-from jobs.operators.shard_operator import ShardOperator
-from schemas.outputs import HistoryBatch, unpack_forwarded
-from udfs.stages.people import People
+from jobs.operators.shard_operator import SWEEP_INTERVAL_MS, ShardOperator
+from schemas.outputs import HistoryBatch, ShardCounts, pack, unpack_forwarded
+from schemas.rule_log import RuleLog
+from schemas.rule_update import RuleUpdate
+from schemas.settings import Settings
+from sources.rule_folder import local_path, read_rule_folder
+from udfs.stages.people import People, Updated
+from udfs.stages.wakes import Wakes
+from udfs.tags import GROUPS
+from udfs.triggers.evaluate import Triggers
+from udfs.triggers.rule_set import RuleSet
+
+_log = logging.getLogger(__name__)
 
 
 class ProfileOperator(ShardOperator):
-    """Input: ``Row(shard, [packed Forwarded ...])``: what the doors passed on in one window."""
+    """Input: ``Row(shard, [packed Forwarded ...])``: what the doors passed on in one window.
+
+    In a job that runs for ever, a timer at the next instant at which something happens by itself: one per shard. In a
+    replay time is what a person's own events say, so it gives the same triggers at any speed.
+    """
+
+    def open(self, runtime_context: RuntimeContext) -> None:
+        """Get the state handles, and the rules there are."""
+        self._wake_blobs = runtime_context.get_map_state(
+            MapStateDescriptor("wakes", Types.STRING(), Types.PICKLED_BYTE_ARRAY())
+        )
+        self._wakes: dict[int, Wakes] = {}
+        folder = local_path(self._run.rule_updates)
+        self._rule_log = read_rule_folder(folder) if folder is not None else RuleLog()
+        self._rule_set = RuleSet(Settings.on_worker(self._public_settings).rules(GROUPS).groups)
+        super().open(runtime_context)
+        self._fired = runtime_context.get_metrics_group().counter("triggers")
+        self._put_in_force()
 
     def prepare(self) -> None:
         """The people under the rules in force."""
-        self._people = People(self._run, self.rules)
+        triggers = Triggers(self.rules, self._rule_set, self.settings.trigger_grace_ms)
+        self._people = People(self._run, self.rules, triggers)
+
+    def take_rules(self, update: RuleUpdate) -> None:
+        """Work with these trigger rules from the next batch on; what can't be used is left out, and said."""
+        for reason in self._rule_log.take(update):
+            _log.error("%s; what is in force stays", reason)
+        self._put_in_force()
 
     def process_element(self, value: Row, ctx: KeyedProcessFunction.Context) -> Iterator[Any]:
         """Fold one batch."""
@@ -31,4 +67,51 @@ class ProfileOperator(ShardOperator):
         yield from self.rebuilt(counts, answered, now_ms)
         batches = [unpack_forwarded(each) for each in packed]
         updated = self._people.update(batches, self.states, counts, now_ms, answered.alarms)
+        self._fired.inc(len(updated.hot.triggers))
+        self._wake_later(updated, counts, ctx)
         yield from self.emit(updated.hot, updated.history, updated.waiting, before, counts, ctx)
+
+    def on_timer(self, timestamp: int, ctx: KeyedProcessFunction.OnTimerContext) -> Iterator[Any]:
+        """Drop what has faded, once a day, and send what happens by itself.
+
+        What it sends goes to the main output alone: PyFlink 2.3 sends what a timer of a broadcast function emits to a
+        side output to the main output as well.
+        """
+        if timestamp % SWEEP_INTERVAL_MS == 0:
+            yield from super().on_timer(timestamp, ctx)
+        counts = self.known_counts()
+        if counts is None:
+            return
+        now_ms = ctx.timer_service().current_processing_time()
+        persons = self._wakes_of(counts).take(now_ms)
+        updated = self._people.wake(persons, self.states, counts, now_ms - self.settings.trigger_grace_ms, now_ms)
+        self._fired.inc(len(updated.hot.triggers))
+        self._wake_later(updated, counts, ctx)
+        self.keep_counts(counts)
+        if updated.hot.triggers:
+            yield pack(updated.hot)
+
+    def _wake_later(self, updated: Updated, counts: ShardCounts, ctx: Any) -> None:
+        wakes = self._wakes_of(counts)
+        wakes.note(updated.wakes)
+        next_ms = wakes.next_ms()
+        if next_ms and not self._run.bounded:
+            ctx.timer_service().register_processing_time_timer(next_ms)
+
+    def _wakes_of(self, counts: ShardCounts) -> Wakes:
+        """Of the shard whose turn it is: the state handle shows its entries alone."""
+        wakes = self._wakes.get(counts.shard)
+        if wakes is None:
+            wakes = self._wakes[counts.shard] = Wakes(self._wake_blobs)
+        return wakes
+
+    def _put_in_force(self) -> None:
+        current = self._rule_log.current()
+        older = [
+            rule
+            for id_, newest in current.items()
+            for version, rule in self._rule_log.versions(id_).items()
+            if version != newest.version
+        ]
+        for rule, error in self._rule_set.replace(current.values(), older):
+            _log.error("rule %s version %d is not used: %s", rule.id, rule.version, error)

@@ -26,12 +26,13 @@ from udfs.stages.user_states import UserStates
 from udfs.tags import GROUPS
 
 # (lane of the history writer, packed HistoryBatch)
-HISTORY = OutputTag("history", Types.ROW_NAMED(["lane", "packed"], [Types.INT(), Types.STRING()]))
+HISTORY_TYPE = Types.ROW_NAMED(["lane", "packed"], [Types.INT(), Types.STRING()])
+HISTORY = OutputTag("history", HISTORY_TYPE)
 HOT_TYPE = Types.PICKLED_BYTE_ARRAY()  # packed HotBatch
 
 _log = logging.getLogger(__name__)
 _GC_THRESHOLDS = (200_000, 20, 100)
-_SWEEP_INTERVAL_MS = 24 * 3_600_000
+SWEEP_INTERVAL_MS = 24 * 3_600_000
 _COUNTED = ("events_in", "folded", "duplicates")
 _METRICS = (*_COUNTED, "rejected", "drift_alarms", "fleet_shifts")
 
@@ -85,8 +86,16 @@ class ShardOperator(KeyedProcessFunction):  # type: ignore[misc]
 
     def counts_of(self, shard: int) -> ShardCounts:
         """The shard's totals so far. Both operators number their shards, one after the other's."""
+        return self.known_counts() or ShardCounts(self._first_shard + shard)
+
+    def known_counts(self) -> ShardCounts | None:
+        """The totals of the shard whose turn it is; None before its first batch."""
         packed = self._counts.value()
-        return unpack_counts(packed) if packed else ShardCounts(self._first_shard + shard)
+        return unpack_counts(packed) if packed else None
+
+    def keep_counts(self, counts: ShardCounts) -> None:
+        """Write the totals."""
+        self._counts.update(pack(counts))
 
     def rebuilt(self, counts: ShardCounts, history: HistoryBatch, now_ms: int) -> Iterator[Any]:
         """Apply what the history has answered for the shard since its last batch, and send what that changed."""
@@ -111,11 +120,11 @@ class ShardOperator(KeyedProcessFunction):  # type: ignore[misc]
         # not the dead letters: an erasure in the batch takes those of its person
         self._metrics["rejected"].inc(sum(counts.rejected.values()) - sum(before.rejected.values()))
         tell_shifts(counts, history)
-        self._counts.update(pack(counts))
+        self.keep_counts(counts)
         timers = ctx.timer_service()
         now_ms = timers.current_processing_time()
-        timers.register_processing_time_timer(now_ms - now_ms % _SWEEP_INTERVAL_MS + _SWEEP_INTERVAL_MS)
-        if hot.changed or hot.removals or hot.links:
+        timers.register_processing_time_timer(now_ms - now_ms % SWEEP_INTERVAL_MS + SWEEP_INTERVAL_MS)
+        if hot.changed or hot.removals or hot.links or hot.triggers:
             yield pack(hot)
         history.counts = counts
         for shift in history.fleet_alarms:
@@ -134,14 +143,13 @@ class ShardOperator(KeyedProcessFunction):  # type: ignore[misc]
 
     def on_timer(self, timestamp: int, ctx: KeyedProcessFunction.OnTimerContext) -> Iterator[Any]:
         """Drop what has faded."""
-        packed_counts = self._counts.value()
-        if not packed_counts:
+        counts = self.known_counts()
+        if counts is None:
             return
-        counts = unpack_counts(packed_counts)
         self.states.sweep(timestamp, self.rules, counts)
-        self._counts.update(pack(counts))
+        self.keep_counts(counts)
         if counts.state_bytes:
-            ctx.timer_service().register_processing_time_timer(timestamp + _SWEEP_INTERVAL_MS)
+            ctx.timer_service().register_processing_time_timer(timestamp + SWEEP_INTERVAL_MS)
         yield HISTORY, self._history_row(HistoryBatch(counts=counts), counts)
 
     def _history_row(self, history: HistoryBatch, counts: ShardCounts) -> Row:

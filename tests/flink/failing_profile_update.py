@@ -5,7 +5,10 @@ from __future__ import annotations
 import os
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
+
+from pyflink.common import Row
 
 import jobs.profile_update
 from jobs.operators.hot_writer import HotWriter
@@ -17,7 +20,7 @@ _BATCHES_BEFORE = 8
 class FailsOnce(HotWriter):
     """Raises after some batches and a complete checkpoint, the first time; the marker remembers that it did."""
 
-    def map(self, value: bytes) -> int:
+    def flat_map(self, value: bytes) -> Iterator[Row]:
         marker = Path(os.environ[MARKER_VARIABLE])
         if not marker.exists():
             time.sleep(0.02)  # so that there is a checkpoint before the input ends, on a fast machine too
@@ -27,7 +30,7 @@ class FailsOnce(HotWriter):
                 marker.write_text("failed")
                 msg = "injected failure"
                 raise RuntimeError(msg)
-        return super().map(value)
+        yield from super().flat_map(value)
 
 
 if __name__ == "__main__":

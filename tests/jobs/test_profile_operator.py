@@ -367,12 +367,12 @@ def test_what_fades_is_swept_and_an_erasure_stays() -> None:
     assert engine.timers == {T0_MS + DAY_MS}
     out = emitted(list(operator.on_timer(T0_MS + 2 * DAY_MS, engine)))
     assert set(profiles_in(engine)) == {"gone", "erased", "p1"}
-    out = emitted(list(operator.on_timer(T0_MS + 2 * DAY_MS + 1, engine)))
+    out = emitted(list(operator.on_timer(T0_MS + 3 * DAY_MS, engine)))
     assert set(profiles_in(engine)) == {"erased", "p1"}
     assert out.history == HistoryBatch(counts=counts_in(engine))
     counts = counts_in(engine)
     assert (counts.users, counts.state_bytes) == (1, sum(map(len, engine.states["profiles"].held.values())))
-    assert T0_MS + 3 * DAY_MS + 1 in engine.timers
+    assert T0_MS + 4 * DAY_MS in engine.timers
 
 
 def test_who_was_erased_while_no_job_ran_is_gone_from_state_and_totals() -> None:

@@ -17,10 +17,13 @@ from schemas.outputs import (
     HotBatch,
     HotProfile,
     LinkedIdentifier,
+    Receipt,
     Removal,
     ShardCounts,
+    Trigger,
     pack,
     pack_text,
+    unpack_history,
 )
 from schemas.settings import Settings
 from udfs.profile.snapshot import snapshot
@@ -65,6 +68,11 @@ def history_batch(number: int) -> HistoryBatch:
     )
 
 
+@pytest.fixture(autouse=True)
+def no_stream(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hot_writer, "TriggerStream", FakeStream)
+
+
 @pytest.fixture
 def engine() -> FakeEngine:
     return FakeEngine(0)
@@ -99,7 +107,7 @@ def test_every_changed_profile_is_shown_and_refusals_are_counted(
     groups = {"spend": state.GroupState(681, GROUPS["spend"].half_life_ms, {"tea": [3.5, 1_767_225_600_000.0]})}
     profiles = {f"u{n}": state.Profile(n=n, last_event_ms=1_767_225_600_000, groups=groups) for n in range(1, 1_001)}
     packed = pack(HotBatch([(user, state.encode(profile)) for user, profile in profiles.items()]))
-    assert writer.map(packed) == 1
+    assert list(writer.flat_map(packed)) == []
     rules = SETTINGS.rules(GROUPS)
     shown: list[HotProfile] = [snapshot(user, profile, rules) for user, profile in profiles.items()]
     assert writer._sink.batches == [shown]
@@ -117,15 +125,52 @@ def test_what_must_go_goes_before_links_and_profiles_are_written(
     writer.open(engine.restarted())
     removals = [Removal("erase", "p.1", time_ms=5), Removal("move", "i", to="p.2")]
     links = [LinkedIdentifier("i", "p.2", 7)]
-    writer.map(pack(HotBatch([("p.2", state.encode(state.Profile(n=1)))], removals, links)))
+    list(writer.flat_map(pack(HotBatch([("p.2", state.encode(state.Profile(n=1)))], removals, links))))
     assert writer._sink.calls == [("remove", removals), ("link", links), ("write", ["p.2"])]
+
+
+class FakeStream:
+    def __init__(self, *_: Any) -> None:
+        self.sent: list[Trigger] = []
+
+    def open(self) -> None:
+        pass
+
+    def write_batch(self, triggers: list[Trigger]) -> list[Receipt]:
+        self.sent += triggers
+        return [Receipt(trigger, 0 if trigger.shadow else 99) for trigger in triggers]
+
+    def close(self) -> None:
+        pass
+
+
+def test_triggers_are_sent_after_the_profiles_and_their_receipts_go_to_the_history(
+    monkeypatch: pytest.MonkeyPatch, engine: FakeEngine
+) -> None:
+    monkeypatch.setattr(hot_writer, "RedisHotSink", FakeSink)
+    writer = hot_writer.HotWriter(SETTINGS.public())
+    writer.open(engine.restarted())
+    triggers = [
+        Trigger(f"id{n}", "p", "r", 1, "s", "marketing", 50, "pulse", "e", n, n, shadow=n == 2, values={"a": 0.1})
+        for n in (1, 2)
+    ]
+    batch = HotBatch([("p", state.encode(state.Profile(n=1)))], triggers=triggers)
+    rows = []
+    for row in writer.flat_map(pack(batch)):
+        assert writer._sink.calls == [("write", ["p"])]
+        rows.append(row)
+    [row] = rows
+    assert writer._stream.sent == triggers
+    assert row[0] == 0
+    assert unpack_history(row[1].encode()).receipts == [Receipt(triggers[0], 99), Receipt(triggers[1], 0)]
+    assert engine.counters["triggers_sent"].count == 1
 
 
 def test_an_erasure_shows_in_the_snapshot(monkeypatch: pytest.MonkeyPatch, engine: FakeEngine) -> None:
     monkeypatch.setattr(hot_writer, "RedisHotSink", FakeSink)
     writer = hot_writer.HotWriter(SETTINGS.public())
     writer.open(engine.restarted())
-    writer.map(pack(HotBatch([("p", state.encode(state.Profile(generation=1, n=1, erased_ms=77)))])))
+    list(writer.flat_map(pack(HotBatch([("p", state.encode(state.Profile(generation=1, n=1, erased_ms=77)))]))))
     assert writer._sink.batches[0][0].erased_ms == 77
 
 

@@ -101,6 +101,8 @@ class Triggers:
     def after(self, profile: Profile, event: Event, output: Folded) -> list[Fired]:
         """What an event makes fire that has just been folded."""
         memory = profile.triggers
+        if memory is None and not self._set.current:
+            return []
         if isinstance(event, Consent):
             if memory is not None:
                 self._forget(profile, memory)

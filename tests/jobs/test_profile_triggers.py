@@ -1,0 +1,190 @@
+"""Scene triggers through the profile operator: fired by events and by timers, exact through restarts."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fakes import FakeEngine
+from pyflink.common import Row
+
+from jobs.operators.profile import ProfileOperator
+from jobs.operators.reloadable import RULES, UPDATES, Reloadable
+from jobs.operators.shard_operator import HISTORY, SWEEP_INTERVAL_MS
+from schemas.events import AppUse, Consent, Event, Order
+from schemas.outputs import Forwarded, Trigger, pack_text, unpack_history, unpack_hot
+from schemas.position import pack_position
+from schemas.rule_update import RuleUpdate, pack_rules
+from schemas.run import FeedInput, Run
+from schemas.settings import Settings
+from udfs.triggers.trigger_id import trigger_id
+
+T0_MS = 1_767_225_600_000  # 2026-01-01 UTC
+MINUTE_MS = 60_000
+SHARD, FIRST_SHARD = 5, 32
+INPUTS = (FeedInput("dpi", "kafka", ("dpi-topic",)), FeedInput("order", "kafka", ("order-topic",)))
+
+PULSE = (
+    '{"id": "video", "version": 1, "owner": "t", "purpose": "marketing", "scene": "opens video", "shape": "pulse",'
+    ' "on": "app_use", "match": {"category": ["video"]}, "payload": {"offer": "pass"}}'
+)
+ABSENCE = (
+    '{"id": "nothing", "version": 1, "owner": "t", "purpose": "marketing", "scene": "orders nothing",'
+    ' "shape": "absence", "on": "app_use", "unless": {"on": "order"}, "within": "30m"}'
+)
+
+
+def operator_on(engine: FakeEngine, *rules: str, bounded: bool = False, folder: str = "") -> ProfileOperator:
+    run = Run("run-1", INPUTS, bounded, rule_updates=folder)
+    operator = ProfileOperator(Settings(dedup_horizon_hours=100_000).public(), run, FIRST_SHARD)
+    operator.open(engine.restarted())
+    if rules:
+        operator.take_rules(RuleUpdate(1, rules))
+    return operator
+
+
+def passed(*events: Event) -> Row:
+    entered = [(number, pack_position(0, 3, number), event) for number, event in enumerate(events, 1)]
+    return Row(SHARD, [pack_text(Forwarded(entered)).encode()])
+
+
+def process(operator: Any, engine: FakeEngine, *events: Event) -> list[Trigger]:
+    *hot, (tag, row) = operator.process_element(passed(*events), engine)
+    assert tag is HISTORY
+    counts = unpack_history(row[1].encode()).counts
+    assert counts is not None
+    return [trigger for each in hot for trigger in unpack_hot(each).triggers]
+
+
+def use(event_id: int, at_ms: int, person: str = "p", category: str = "video") -> AppUse:
+    return AppUse(person, event_id, at_ms, "v", category, 0, 1_000_000)
+
+
+def granted(person: str = "p") -> list[Event]:
+    purposes = ("necessary", "marketing", "profiling")
+    return [Consent(person, 900 + n, T0_MS - 1, purpose, True, 1) for n, purpose in enumerate(purposes)]
+
+
+def test_a_trigger_says_who_why_where_and_when() -> None:
+    engine = FakeEngine(T0_MS + 77)
+    [trigger] = process(operator_on(engine, PULSE), engine, *granted(), use(11, T0_MS))
+    assert trigger == Trigger(
+        trigger_id("p", "video", 1, f"{T0_MS}-b"),
+        "p",
+        "video",
+        1,
+        "opens video",
+        "marketing",
+        50,
+        "pulse",
+        f"{T0_MS}-b",
+        T0_MS,
+        T0_MS + 77,
+        False,
+        "dpi",
+        "dpi-topic",
+        3,
+        4,
+        11,
+        {"category": "video"},
+        {"offer": "pass"},
+    )
+    assert engine.counters["triggers"].count == 1
+
+
+def test_a_timer_sends_what_happens_by_itself_and_a_restart_loses_none() -> None:
+    engine = FakeEngine(T0_MS + 500)
+    operator = operator_on(engine, ABSENCE)
+    assert process(operator, engine, *granted(), use(1, T0_MS)) == []
+    due_ms = T0_MS + 30 * MINUTE_MS + 1_000  # with the grace
+    assert due_ms in engine.timers
+    engine.timers.clear()
+    operator = operator_on(engine, ABSENCE)  # another worker, over the same state
+    engine.now_ms = due_ms
+    [packed] = operator.on_timer(due_ms, engine)
+    [trigger] = unpack_hot(packed).triggers
+    assert (trigger.cause, trigger.at_ms, trigger.decided_ms) == ("absence", T0_MS + 30 * MINUTE_MS, due_ms)
+    assert (trigger.feed, trigger.event_id) == ("", 0)
+    assert list(operator.on_timer(due_ms, engine)) == []
+    assert engine.states["wakes"].held == {}
+
+
+def test_a_timer_that_was_lost_is_registered_again_with_the_next_batch() -> None:
+    engine = FakeEngine(T0_MS)
+    operator = operator_on(engine, ABSENCE)
+    process(operator, engine, *granted(), use(1, T0_MS))
+    engine.timers.clear()
+    process(operator, engine, *granted("other"))
+    assert T0_MS + 30 * MINUTE_MS + 1_000 in engine.timers
+
+
+def test_what_follows_in_time_stops_it_and_the_look_costs_nothing() -> None:
+    engine = FakeEngine(T0_MS)
+    operator = operator_on(engine, ABSENCE)
+    process(operator, engine, *granted(), use(1, T0_MS))
+    process(operator, engine, Order("p", 2, T0_MS + MINUTE_MS, "film", True, 9.0))
+    engine.now_ms = T0_MS + 31 * MINUTE_MS
+    assert list(operator.on_timer(engine.now_ms, engine)) == []
+
+
+def test_a_replay_sets_no_timers_and_time_is_what_the_persons_events_say() -> None:
+    engine = FakeEngine(T0_MS)
+    operator = operator_on(engine, ABSENCE, bounded=True)
+    process(operator, engine, *granted(), use(1, T0_MS))
+    assert all(timer % SWEEP_INTERVAL_MS == 0 for timer in engine.timers)
+    [trigger] = process(operator, engine, use(2, T0_MS + 60 * MINUTE_MS, category="news"))
+    assert (trigger.cause, trigger.at_ms) == ("absence", T0_MS + 30 * MINUTE_MS)
+
+
+def test_rules_of_the_folder_are_there_from_the_first_batch(tmp_path: Path) -> None:
+    (tmp_path / "1.txt").write_text(pack_rules(RuleUpdate(1, (PULSE,))) + "\n")
+    engine = FakeEngine(T0_MS)
+    operator = operator_on(engine, folder=tmp_path.as_uri())
+    assert len(process(operator, engine, *granted(), use(1, T0_MS))) == 1
+
+
+def test_what_can_not_be_used_is_left_out_and_said(caplog: pytest.LogCaptureFixture) -> None:
+    engine = FakeEngine(T0_MS)
+    operator = operator_on(engine, PULSE)
+    operator.take_rules(RuleUpdate(2, (PULSE.replace('"version": 1', '"version": 2, "when": "bogus > 1"'), "{}")))
+    assert "rule video version 2 is not used: when: unknown bogus" in caplog.text
+    assert "a document that is no rule" in caplog.text
+    [trigger] = process(operator, engine, *granted(), use(1, T0_MS))
+    assert trigger.version == 1
+
+
+class Broadcast(FakeEngine):
+    """With broadcast state."""
+
+    def get_broadcast_state(self, descriptor: Any) -> Any:
+        assert descriptor is UPDATES
+        return self.get_map_state(descriptor)
+
+
+def test_rules_are_published_and_withdrawn_while_the_job_runs_and_survive_a_restart() -> None:
+    engine = Broadcast(T0_MS)
+    reloadable = Reloadable(operator_on(engine))
+    reloadable.open(engine)
+    assert process(reloadable, engine, *granted(), use(1, T0_MS)) == []
+    began = time.perf_counter()
+    assert list(reloadable.process_broadcast_element(Row(RULES, pack_rules(RuleUpdate(5, (PULSE,)))), engine)) == []
+    assert len(process(reloadable, engine, use(2, T0_MS + 1))) == 1
+    assert time.perf_counter() - began < 1.0
+    again = Reloadable(operator_on(engine))
+    again.open(engine)
+    assert len(process(again, engine, use(3, T0_MS + 2))) == 1
+    list(again.process_broadcast_element(Row(RULES, pack_rules(RuleUpdate(6, (), ("video",)))), engine))
+    assert process(again, engine, use(4, T0_MS + 3)) == []
+
+
+def test_timers_of_a_reloadable_send_triggers_but_nothing_to_a_side() -> None:
+    engine = Broadcast(T0_MS)
+    reloadable = Reloadable(operator_on(engine))
+    reloadable.open(engine)
+    list(reloadable.process_broadcast_element(Row(RULES, pack_rules(RuleUpdate(5, (ABSENCE,)))), engine))
+    process(reloadable, engine, *granted(), use(1, T0_MS))
+    engine.now_ms = T0_MS - T0_MS % SWEEP_INTERVAL_MS + SWEEP_INTERVAL_MS
+    [packed] = reloadable.on_timer(engine.now_ms, engine)
+    assert [trigger.rule for trigger in unpack_hot(packed).triggers] == ["nothing"]
