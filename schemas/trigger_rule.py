@@ -132,11 +132,11 @@ class TriggerRule(_Strict):
             raise ValueError(msg)
         for field, shapes in _ONLY_OF.items():
             if self.shape not in shapes and field in self.model_fields_set:
-                msg = f"{field}: only of {' or '.join(shapes)}, this rule is a {self.shape}"
+                msg = f"{field}: only of shape {' or '.join(shapes)}, got {self.shape}"
                 raise ValueError(msg)
         for field in _NEEDED_BY.get(self.shape, ()):
             if not getattr(self, field):
-                msg = f"{field}: a {self.shape} needs it"
+                msg = f"{field}: shape {self.shape} needs it"
                 raise ValueError(msg)
         if self.shape == "fade":
             self._check_fade()
