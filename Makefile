@@ -100,7 +100,7 @@ bench-drift: $(DRIFT_STAMP)  ## drift detector against river's: docs/drift-bench
 	@PYTHONPATH=. $(DRIFT_VENV)/bin/python -m bench.drift $(if $(QUICK),--quick)
 
 .PHONY: docs
-docs: $(STAMP)  ## regenerate docs/settings.md and docs/tags.md
+docs: $(STAMP)  ## regenerate the pages of docs/ that are made from the code
 	@$(BIN)/python -m livetags.reference
 
 .PHONY: proto

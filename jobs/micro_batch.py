@@ -55,12 +55,12 @@ def replay_table(spool: str) -> str:
     )
 
 
-def topic_table(table: str, source: FeedInput, bounded: bool, startup: str, kafka_properties: dict[str, str]) -> str:
-    """DDL of the source table of one topic."""
+def kafka_options(bootstrap: str, topic: str, bounded: bool, startup: str, kafka_properties: dict[str, str]) -> str:
+    """Options of a table of a topic's committed records: column ``k`` is the key as it is, the other the value."""
     options = {
         "connector": "kafka",
-        "topic": source.logs[0],
-        "properties.bootstrap.servers": source.bootstrap,
+        "topic": topic,
+        "properties.bootstrap.servers": bootstrap,
         "properties.isolation.level": "read_committed",
         "scan.startup.mode": startup,
         "key.format": "raw",
@@ -70,11 +70,16 @@ def topic_table(table: str, source: FeedInput, bounded: bool, startup: str, kafk
         **({"scan.bounded.mode": "latest-offset"} if bounded else {}),
         **{f"properties.{name}": value for name, value in kafka_properties.items()},
     }
+    return ", ".join(f"{_quoted(name)} = {_quoted(value)}" for name, value in options.items())
+
+
+def topic_table(table: str, source: FeedInput, bounded: bool, startup: str, kafka_properties: dict[str, str]) -> str:
+    """DDL of the source table of one topic."""
+    options = kafka_options(source.bootstrap, source.logs[0], bounded, startup, kafka_properties)
     time = f"ts AS {INGESTION_TIME}, WATERMARK FOR ts AS ts - {_SLACK}" if bounded else "ts AS PROCTIME()"
-    with_options = ", ".join(f"{_quoted(name)} = {_quoted(value)}" for name, value in options.items())
     return (
         f"CREATE TEMPORARY TABLE {table} (k BYTES, v BYTES, `partition` INT METADATA VIRTUAL, "
-        f"`offset` BIGINT METADATA VIRTUAL, {time}) WITH ({with_options})"
+        f"`offset` BIGINT METADATA VIRTUAL, {time}) WITH ({options})"
     )
 
 

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from pydantic import ValidationError
 
-from schemas.rule_update import RuleUpdate
+from schemas.rule_update import DamagedRules, RuleUpdate, from_message
 from schemas.trigger_rule import TriggerRule
 
 
@@ -52,6 +52,15 @@ class RuleLog:
         self._refused.update(refused)
         return tuple(refused)
 
+    def take_message(self, key: str | None, value: str | None, published_ms: int) -> tuple[str, ...]:
+        """Take over a message of the rules' topic; returns why it can't be used, if so."""
+        try:
+            update = from_message(key, value, published_ms)
+        except DamagedRules as error:
+            self._refused.add(str(error))
+            return (str(error),)
+        return self.take(update)
+
     def current(self) -> dict[str, TriggerRule]:
         """Rules in force, by id."""
         return {id_: self._rule(word.document) for id_, word in sorted(self._words.items()) if not word.retired}
@@ -64,10 +73,6 @@ class RuleLog:
     def versions(self, id_: str) -> dict[int, TriggerRule]:
         """Every version of a rule that was ever published, the lowest first; none of an id nobody has published."""
         return {version: self._rule(word.document) for version, word in sorted(self._versions.get(id_, {}).items())}
-
-    def published_ms(self, id_: str) -> int:
-        """When the newest word about an id was said, milliseconds since the epoch; 0: never."""
-        return self._words[id_].published_ms if id_ in self._words else 0
 
     @property
     def newest_ms(self) -> int:

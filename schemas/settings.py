@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -30,6 +31,8 @@ from schemas.tag_group import MS_PER_DAY, TagGroup, half_life_ms
 SETTINGS_FILE_VARIABLE = "LIVETAGS_SETTINGS"
 EMBEDDED = "embedded"
 KEYS_FILE = "pseudonym-keys.json"
+
+_TOPIC_URL = re.compile(r"kafka://([^/]+)/([^/]+)")
 
 # Secrets and places of this machine: what must not travel in a job graph.
 _PRIVATE = {
@@ -294,6 +297,14 @@ class Settings(BaseSettings):
             raise ValueError(msg)
         return value
 
+    @field_validator("rule_topic")
+    @classmethod
+    def _one_topic(cls, value: str) -> str:
+        if value and not _TOPIC_URL.fullmatch(value):
+            msg = "expected kafka://host:port/topic, or nothing"
+            raise ValueError(msg)
+        return value
+
     @field_validator("half_life_days")
     @classmethod
     def _positive(cls, value: dict[str, float]) -> dict[str, float]:
@@ -354,6 +365,11 @@ class Settings(BaseSettings):
         """Where the dictionaries are; None: only the packaged ones."""
         usual = self.data_dir / "dictionaries"
         return self.dictionaries_dir or (usual if usual.is_dir() else None)
+
+    def rule_topic_address(self) -> tuple[str, str]:
+        """Brokers and name of the topic of the rules; both empty: there is none."""
+        found = _TOPIC_URL.fullmatch(self.rule_topic)
+        return (found[1], found[2]) if found else ("", "")
 
     def keys(self) -> PseudonymKeys:
         """The keys of the pseudonyms, from the document or the file.

@@ -1,4 +1,4 @@
-"""The command over the stores of one test."""
+"""The command, without stores or over those of one test."""
 
 from __future__ import annotations
 
@@ -11,28 +11,15 @@ import pytest
 from livetags import cli
 from schemas.settings import SETTINGS_FILE_VARIABLE
 
+Command = Callable[..., tuple[int, str, str]]
+
 
 @pytest.fixture
-def command(
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-    tmp_path: Path,
-    valkey: str,
-    clickhouse: str,
-    database: str,
-    prefix: str,
-) -> Callable[..., tuple[int, str, str]]:
-    """Runs the command over a database and a prefix of the test; returns exit code, standard output, standard error."""
+def livetags(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Command:
+    """Runs the command with arguments; returns exit code, standard output, standard error."""
     monkeypatch.delenv(SETTINGS_FILE_VARIABLE, raising=False)
-    for name, value in {
-        "LIVETAGS_DATA_DIR": str(tmp_path / "data"),
-        "LIVETAGS_REDIS_URL": valkey,
-        "LIVETAGS_CLICKHOUSE_URL": clickhouse,
-        "LIVETAGS_CLICKHOUSE_DATABASE": database,
-        "LIVETAGS_REDIS_KEY_PREFIX": prefix,
-        "COLUMNS": "200",
-    }.items():
-        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("LIVETAGS_DATA_DIR", str(tmp_path / "data"))
+    monkeypatch.setenv("COLUMNS", "200")
 
     def call(*arguments: str) -> tuple[int, str, str]:
         monkeypatch.setattr(sys, "argv", ["livetags", *arguments])
@@ -43,3 +30,18 @@ def command(
         return int(ended.value.code or 0), told.out, told.err
 
     return call
+
+
+@pytest.fixture
+def command(
+    livetags: Command, monkeypatch: pytest.MonkeyPatch, valkey: str, clickhouse: str, database: str, prefix: str
+) -> Command:
+    """The same over a database and a prefix of the test."""
+    for name, value in {
+        "LIVETAGS_REDIS_URL": valkey,
+        "LIVETAGS_CLICKHOUSE_URL": clickhouse,
+        "LIVETAGS_CLICKHOUSE_DATABASE": database,
+        "LIVETAGS_REDIS_KEY_PREFIX": prefix,
+    }.items():
+        monkeypatch.setenv(name, value)
+    return livetags

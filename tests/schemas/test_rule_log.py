@@ -36,7 +36,7 @@ def log_of(updates: Iterable[RuleUpdate]) -> RuleLog:
 def state(log: RuleLog) -> object:
     ids = [*log.current(), *log.retired]
     versions = {id_: log.versions(id_) for id_ in ids}
-    return log.current(), log.retired, versions, log.refused, log.newest_ms, [log.published_ms(id_) for id_ in ids]
+    return log.current(), log.retired, versions, log.refused, log.newest_ms
 
 
 ids = st.sampled_from(["a", "b"])
@@ -79,7 +79,7 @@ def test_a_retired_rule_keeps_its_versions_and_can_come_back() -> None:
     log.take(RuleUpdate(4, (document("a", 2),)))
     assert log.current()["a"].version == 2
     assert log.retired == ()
-    assert (log.published_ms("a"), log.published_ms("b"), log.newest_ms) == (4, 0, 4)
+    assert log.newest_ms == 4
 
 
 def test_of_what_is_said_at_once_a_retirement_counts_and_then_the_higher_version() -> None:
@@ -94,3 +94,16 @@ def test_a_document_that_is_no_rule_leaves_what_was_in_force() -> None:
     assert [(id_, rule.version) for id_, rule in log.current().items()] == [("a", 1), ("b", 1)]
     assert log.refused == (reason,)
     assert log.take(RuleUpdate(3, ("no JSON",)))
+
+
+def test_messages_of_a_topic_are_taken_over_and_a_bad_one_changes_nothing() -> None:
+    log = RuleLog()
+    assert log.take_message("a", document("a", 1), 1) == ()
+    assert log.take_message("b", document("b", 1), 2) == ()
+    assert log.take_message("a", None, 3) == ()
+    [reason] = log.take_message("b", document("c", 1), 4)
+    assert "has a document of 'c'" in reason
+    assert log.take_message("b", '{"id": "b"}', 5)
+    assert list(log.current()) == ["b"]
+    assert log.retired == ("a",)
+    assert len(log.refused) == 2

@@ -1,0 +1,305 @@
+"""Commands about the rules of scene triggers: checking, comparing, publishing, withdrawing them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Protocol
+
+import msgspec
+import typer
+from rich.markup import escape
+from rich.table import Table
+
+from livetags import rule_topic, rule_updates
+from livetags.checked_rules import RulesRefused, checked_rules
+from livetags.console import AsJson, SetOption, SettingsFile, app, err, load_settings, out
+from livetags.rule_diff import rule_diff
+from livetags.rule_schema import rule_schema_text
+from livetags.rule_updates import NotPublishable
+from schemas.rule_log import RuleLog
+from schemas.rule_update import RuleUpdate
+from schemas.settings import Settings
+from schemas.trigger_rule import TriggerRule
+from sources.core_yaml import written
+from sources.trigger_rules import WrittenRule
+
+rules_app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
+app.add_typer(rules_app, name="rules")
+
+Paths = Annotated[list[Path], typer.Argument(help="YAML files of rules, or folders of such files")]
+Ids = Annotated[list[str], typer.Argument(help="ids of rules in force")]
+Topic = Annotated[bool, typer.Option("--topic", help="the topic of the setting rule_topic, not the folder")]
+
+
+@rules_app.callback()
+def rules() -> None:
+    """Rules of scene triggers, as data: check, compare, publish, withdraw them. docs/rules.md explains them.
+
+    \b
+    Examples:
+      livetags rules check scenes/
+      livetags rules diff scenes/
+      livetags rules publish scenes/
+      livetags rules list
+    """
+
+
+@rules_app.command()
+def check(paths: Paths, as_json: AsJson = False, settings: SettingsFile = None, set_: SetOption = None) -> None:
+    """Check rules: whether a job could use them. Says everything that is wrong, as file:line: field: reason.
+
+    \b
+    Examples:
+      livetags rules check scenes/
+      livetags rules check video.yaml --json
+    """
+    chosen = load_settings(settings, set_)
+    try:
+        checked = checked_rules(paths, chosen)
+    except RulesRefused as refused:
+        if not as_json:
+            raise _refused(refused) from None
+        faults = [
+            {"file": str(each.file), "line": each.line, "field": each.field, "reason": each.reason}
+            for each in refused.faults
+        ]
+        print(json.dumps({"ok": False, "faults": faults}, ensure_ascii=False))
+        raise typer.Exit(1) from None
+    if as_json:
+        print(json.dumps({"ok": True, "rules": [each.rule.id for each in checked]}))
+        return
+    files = {each.file for each in checked}
+    out.print(f"{_count(len(checked), 'rule')} in {_count(len(files), 'file')} can be used")
+
+
+@rules_app.command(name="list")
+def list_(
+    all_: Annotated[bool, typer.Option("--all", help="those withdrawn too")] = False,
+    topic: Topic = False,
+    as_json: AsJson = False,
+    settings: SettingsFile = None,
+    set_: SetOption = None,
+) -> None:
+    """List the rules in force.
+
+    \b
+    Examples:
+      livetags rules list
+      livetags rules list --all --json
+    """
+    log = _published(load_settings(settings, set_), topic)
+    shown = [(rule, False) for rule in log.current().values()]
+    if all_:
+        shown += [(rule, True) for id_ in log.retired if (rule := _newest(log, id_)) is not None]
+    if as_json:
+        listed = [
+            {**rule.document(), "retired": retired, "versions": list(log.versions(rule.id))} for rule, retired in shown
+        ]
+        print(json.dumps(listed, ensure_ascii=False))
+        return
+    if not shown:
+        out.print("no rule is in force; `livetags rules publish PATH` publishes some")
+        return
+    table = Table()
+    table.add_column("id", overflow="fold")  # whole: it is what `livetags rules show ID` takes
+    for name in ("version", "shape", "on", "scene", "purpose", "owner", "valid", "shadow", *(["retired"] * all_)):
+        table.add_column(name)
+    for rule, retired in shown:
+        cells = [rule.id, str(rule.version), rule.shape, rule.on, escape(rule.scene), rule.purpose, escape(rule.owner)]
+        cells += [_valid(rule), "yes" if rule.shadow else "", *(["yes" if retired else ""] * all_)]
+        table.add_row(*cells)
+    out.print(table)
+
+
+@rules_app.command()
+def show(
+    id_: Annotated[str, typer.Argument(metavar="ID", help="id of a rule")],
+    version: Annotated[int | None, typer.Option(min=1, help="an earlier version; default: the one in force")] = None,
+    topic: Topic = False,
+    settings: SettingsFile = None,
+    set_: SetOption = None,
+) -> None:
+    """Print a rule as YAML, of which a new version can be made; earlier ones too.
+
+    \b
+    Examples:
+      livetags rules show video-fan > video-fan.yaml
+      livetags rules show video-fan --version 1
+    """
+    log = _published(load_settings(settings, set_), topic)
+    versions = log.versions(id_)
+    rule = versions.get(version) if version is not None else log.current().get(id_) or _newest(log, id_)
+    if rule is None:
+        known = f"versions {', '.join(map(str, versions))}" if versions else ", ".join(log.current()) or "none"
+        err.print(f"no such rule was published; known: {known}", markup=False)
+        raise typer.Exit(1)
+    if id_ in log.retired:
+        print("# withdrawn")
+    if len(versions) > 1:
+        print(f"# published versions: {', '.join(map(str, versions))}")
+    print(written(rule.document()), end="")
+
+
+@rules_app.command()
+def diff(
+    paths: Paths,
+    topic: Topic = False,
+    as_json: AsJson = False,
+    settings: SettingsFile = None,
+    set_: SetOption = None,
+) -> None:
+    """Compare written rules with those in force: new, changed, same, missing. Exit code 1 if anything differs.
+
+    \b
+    Examples:
+      livetags rules diff scenes/
+      livetags rules diff scenes/ --topic --set rule_topic=kafka://localhost:9092/rules
+    """
+    chosen = load_settings(settings, set_)
+    checked = _checked(paths, chosen)
+    found = rule_diff(_published(chosen, topic), [each.rule for each in checked])
+    if as_json:
+        print(msgspec.json.encode(found).decode())
+    else:
+        for id_, lines in found.changed.items():
+            for line in lines:
+                style = "green" if line.startswith("+") else "red" if line.startswith("-") else None
+                out.print(line, style=style, markup=False, highlight=False, soft_wrap=True)
+            out.print(f"changed: {id_}" + _would_be_refused(found.refused.get(id_)))
+        for id_ in found.new:
+            out.print(f"new: {id_}" + _would_be_refused(found.refused.get(id_)))
+        for id_ in found.missing:
+            out.print(f"missing: {id_} is in force and not in these files; `livetags rules retire {id_}` withdraws it")
+        out.print(
+            f"{len(found.new)} new, {len(found.changed)} changed, {len(found.same)} same, {len(found.missing)} missing"
+        )
+    if found.differs:
+        raise typer.Exit(1)
+
+
+@rules_app.command()
+def publish(
+    paths: Paths,
+    shadow: Annotated[
+        bool, typer.Option("--shadow", help="evaluate and record them, send nothing; going live takes a new version")
+    ] = False,
+    topic: Topic = False,
+    as_json: AsJson = False,
+    settings: SettingsFile = None,
+    set_: SetOption = None,
+) -> None:
+    """Check rules and hand them to the running jobs: all of them, or none. Rules not in the files stay in force.
+
+    \b
+    Examples:
+      livetags rules publish scenes/
+      livetags rules publish video.yaml --shadow
+    """
+    chosen = load_settings(settings, set_)
+    checked = _checked(paths, chosen)
+    wanted = [each.rule.model_copy(update={"shadow": True}) if shadow else each.rule for each in checked]
+    try:
+        update = _place(topic).publish(chosen, wanted)
+    except NotPublishable as refused:
+        by_id = {each.rule.id: each for each in checked}
+        faults = [by_id[id_].fault("version", f"{id_}: {reason}") for id_, reason in refused.reasons.items()]
+        raise _refused(RulesRefused(faults)) from None
+    ids = [json.loads(document)["id"] for document in update.rules]
+    if as_json:
+        print(json.dumps({"published": ids, "same": len(wanted) - len(ids)}))
+        return
+    for id_ in ids:
+        out.print(f"published: {id_}" + (", in shadow" if shadow else ""))
+    out.print(
+        f"{len(ids)} published, {len(wanted) - len(ids)} in force already: running jobs take them over within 1 s"
+    )
+
+
+@rules_app.command()
+def retire(
+    ids: Ids,
+    topic: Topic = False,
+    as_json: AsJson = False,
+    settings: SettingsFile = None,
+    set_: SetOption = None,
+) -> None:
+    """Withdraw rules: running jobs no longer fire them. They can be published again.
+
+    \b
+    Examples:
+      livetags rules retire video-fan
+    """
+    update = _place(topic).publish(load_settings(settings, set_), (), ids)
+    if as_json:
+        print(json.dumps({"retired": list(update.retired)}))
+        return
+    out.print(f"withdrawn: {', '.join(update.retired)}" if update.retired else "withdrawn already, nothing changed")
+
+
+@rules_app.command()
+def schema() -> None:
+    """Print the JSON Schema of rule files, for editors.
+
+    \b
+    Examples:
+      livetags rules schema > trigger-rule.schema.json
+    and as the first line of a rule file:
+      # yaml-language-server: $schema=trigger-rule.schema.json
+    """
+    print(rule_schema_text(), end="")
+
+
+class _Place(Protocol):
+    """Where rules are published."""
+
+    def published(self, settings: Settings) -> RuleLog: ...
+
+    def publish(self, settings: Settings, rules: Sequence[TriggerRule], retired: Sequence[str] = ()) -> RuleUpdate: ...
+
+
+def _place(topic: bool) -> _Place:
+    if topic:
+        return rule_topic
+    return rule_updates
+
+
+def _published(chosen: Settings, topic: bool) -> RuleLog:
+    log = _place(topic).published(chosen)
+    for reason in log.refused:
+        err.print(f"left out, as the jobs do: {reason}", markup=False)
+    return log
+
+
+def _checked(paths: Sequence[Path], chosen: Settings) -> list[WrittenRule]:
+    try:
+        return checked_rules(paths, chosen)
+    except RulesRefused as refused:
+        raise _refused(refused) from None
+
+
+def _refused(refused: RulesRefused) -> typer.Exit:
+    for fault in refused.faults:
+        err.print(str(fault), markup=False, highlight=False, soft_wrap=True)
+    err.print(f"{_count(len(refused.faults), 'mistake')}, nothing was changed")
+    return typer.Exit(1)
+
+
+def _newest(log: RuleLog, id_: str) -> TriggerRule | None:
+    versions = log.versions(id_)
+    return versions[max(versions)] if versions else None
+
+
+def _valid(rule: TriggerRule) -> str:
+    begin = f"from {rule.valid_from:%Y-%m-%d %H:%M}" if rule.valid_from else ""
+    end = f"to {rule.valid_to:%Y-%m-%d %H:%M}" if rule.valid_to else ""
+    return f"{begin} {end}".strip() or "always"
+
+
+def _would_be_refused(reason: str | None) -> str:
+    return f"; would be refused: {reason}" if reason else ""
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number:,} {what}" + ("s" if number != 1 else "")
