@@ -24,7 +24,8 @@ CREATE TABLE IF NOT EXISTS {database:Identifier}.triggers
     decided_to_sent_ms Nullable(Int64) ALIAS if(sent_at = 0, NULL, toUnixTimestamp64Milli(sent_at) - toUnixTimestamp64Milli(decided_at))
         COMMENT 'latency of sending; NULL if not sent. Two clocks: on different machines they may differ',
     arose_to_sent_ms Nullable(Int64) ALIAS if(sent_at = 0, NULL, toUnixTimestamp64Milli(sent_at) - toUnixTimestamp64Milli(arose_at))
-        COMMENT 'from the event to when its trigger could be read; NULL if not sent. Of a replay, its age'
+        COMMENT 'from the event to when its trigger could be read; NULL if not sent. Of a replay, its age',
+    INDEX by_id id TYPE bloom_filter GRANULARITY 1
 )
 ENGINE = ReplacingMergeTree(written_at)
 PARTITION BY toYYYYMM(arose_at)
