@@ -168,6 +168,14 @@ class Receipt(NamedTuple):
     sent_ms: int
 
 
+class RuleDocument(NamedTuple):
+    """A version of a rule that takes effect, as JSON: what its triggers are explained by."""
+
+    rule: str
+    version: int
+    document: str
+
+
 class HotBatch(Struct, array_like=True):
     """What one batch of one shard changes in the hot store: users to remove, whole profiles, whose identifiers are.
 
@@ -339,6 +347,7 @@ class HistoryBatch(Struct, array_like=True):
     alarms: list[Alarm] = field(default_factory=list)
     fleet_alarms: list[FleetAlarm] = field(default_factory=list)
     receipts: list[Receipt] = field(default_factory=list)
+    rules: list[RuleDocument] = field(default_factory=list)
 
 
 class DamagedBatch(ValueError):

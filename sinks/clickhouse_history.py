@@ -2,9 +2,10 @@
 
 Guarantee: effectively once. Every row has a deterministic key (evidence: user, tag, event time, event id; dead letter:
 feed, log, partition, offset; link: identifier, time, person; export: request, user, part; alarm: user, kind, time;
-totals: run, shard) in a ReplacingMergeTree, so a repeated batch, cut differently or not, is absorbed; read with FINAL.
-Evidence is written before alarms: who sees an alarm sees all that was folded before it. Totals are written last: once
-they are visible, so are the rows they count. Removals are repeatable too, within limits (`clickhouse_removal`).
+receipt: user, rule, version, episode; totals: run, shard) in a ReplacingMergeTree, so a repeated batch, cut differently
+or not, is absorbed; read with FINAL. Evidence is written before alarms and receipts: who sees one sees all that was
+folded before it. Rules are written before the receipts of their triggers. Totals are written last: once they are
+visible, so are the rows they count. Removals are repeatable too, within limits (`clickhouse_removal`).
 """
 
 from __future__ import annotations
@@ -12,9 +13,10 @@ from __future__ import annotations
 from collections.abc import Container, Sequence
 from typing import Any
 
+import msgspec
 import numpy as np
 from clickhouse_connect.driver.exceptions import DatabaseError
-from msgspec.structs import replace
+from msgspec.structs import astuple, replace
 
 from schemas.events import identity_of
 from schemas.outputs import (
@@ -25,9 +27,12 @@ from schemas.outputs import (
     FoldedEvent,
     HistoryBatch,
     LinkedIdentifier,
+    Receipt,
     Removal,
+    RuleDocument,
     ShardCounts,
     ShareChange,
+    Trigger,
 )
 from schemas.reasons import Reason
 from sinks.clickhouse_client import connect
@@ -77,6 +82,29 @@ _FLEET_ALARMS = {
     "buckets": "UInt32",
     "usual_share": "Float64",
 }
+_TRIGGERS = {
+    "id": "String",
+    "user": "String",
+    "rule": "LowCardinality(String)",
+    "version": "UInt32",
+    "scene": "LowCardinality(String)",
+    "purpose": "LowCardinality(String)",
+    "priority": "UInt8",
+    "cause": "LowCardinality(String)",
+    "episode": "String",
+    "arose_at": "DateTime64(3, 'UTC')",
+    "decided_at": "DateTime64(3, 'UTC')",
+    "shadow": "Bool",
+    "feed": "LowCardinality(String)",
+    "log": "String",
+    "partition": "UInt32",
+    "offset": "UInt64",
+    "event_id": "UInt64",
+    "values": "Map(String, String)",
+    "payload": "Map(String, String)",
+    "sent_at": "DateTime64(3, 'UTC')",
+}
+_RULES = {"rule": "String", "version": "UInt32", "document": "String"}
 _COUNTS = {
     "run_id": "String",
     "shard": "UInt32",
@@ -89,11 +117,13 @@ _COUNTS = {
     "corrected": "Map(String, UInt64)",
 }
 
+_to_json = msgspec.json.Encoder().encode
+
 Columns = Sequence[Any]  # columns, each a list or a numpy array
 
 
 class ClickHouseHistorySink:
-    """Writes evidence, alarms, dead letters and totals.
+    """Writes evidence, alarms, receipts of triggers, dead letters and totals.
 
     Parameters
     ----------
@@ -164,6 +194,8 @@ class ClickHouseHistorySink:
         letters = [(d.feed, d.log, d.partition, d.offset, d.reason, d.user) for d in dead]
         self._insert_rows("drift_alarms", _ALARMS, held.alarms())
         self._insert_rows("fleet_alarms", _FLEET_ALARMS, [(self._run_id, *alarm) for alarm in held.fleet_alarms])
+        self._insert_rows("trigger_rules", _RULES, held.rules)
+        self._insert_rows("triggers", _TRIGGERS, held.receipts())
         self._insert_rows("dead_letters", _DEAD_LETTERS, letters)
         self._insert_rows("identity_links", _LINKS, held.links)
         self._insert_rows("exports", _EXPORTS, held.exports())
@@ -235,6 +267,8 @@ class _Rows:
         self._dead: dict[str, list[DeadLetter]] = {}
         self._exports: list[tuple[Export, bool]] = []
         self._alarms: dict[str, dict[tuple[str, int], Alarm]] = {}  # user -> kind and time -> its newest state
+        self._receipts: dict[str, list[tuple[Receipt, bool]]] = {}  # and whether it was another user's
+        self.rules: list[RuleDocument] = []
         self.links: list[LinkedIdentifier] = []
         self.fleet_alarms: list[FleetAlarm] = []
 
@@ -246,6 +280,9 @@ class _Rows:
         self._exports += [(export, False) for export in batch.exports]
         for alarm in batch.alarms:
             self._alarms.setdefault(alarm.user, {})[alarm.kind, alarm.at_ms] = alarm
+        for receipt in batch.receipts:
+            self._receipts.setdefault(receipt.trigger.user, []).append((receipt, False))
+        self.rules += batch.rules
         self.links += batch.links
         self.fleet_alarms += batch.fleet_alarms
 
@@ -261,10 +298,13 @@ class _Rows:
                 alarms[key] = replace(
                     alarm, rose=_without(alarm.rose, removal.groups), fell=_without(alarm.fell, removal.groups)
                 )
+            receipts = self._receipts.get(removal.user, [])
+            receipts[:] = [(_changed(receipt, values={}), moved) for receipt, moved in receipts]
             return
         if removal.kind == "move" and removal.user == removal.to:
             return
         events = self._events.pop(removal.user, [])
+        receipts = self._receipts.pop(removal.user, [])
         if removal.kind == "erase":
             self._dead.pop(removal.user, None)
             self._alarms.pop(removal.user, None)
@@ -274,6 +314,9 @@ class _Rows:
                 (export._replace(user=removal.to), True) if export.user == removal.user else (export, moved)
                 for export, moved in self._exports
             ]
+            self._receipts.setdefault(removal.to, []).extend(
+                (_changed(receipt, user=removal.to), True) for receipt, _ in receipts
+            )
             self._events.setdefault(removal.to, []).extend(
                 (feed, removal.to, event_time_ms, event_id, evidence, removal.number or number)
                 for feed, _, event_time_ms, event_id, evidence, number in events
@@ -282,6 +325,9 @@ class _Rows:
     def drop_moved_to(self, users: Container[str]) -> None:
         """Drop what was moved to these users and has no event time; evidence has one."""
         self._exports = [(e, moved) for e, moved in self._exports if not moved or e.user not in users]
+        for user, receipts in self._receipts.items():
+            if user in users:
+                receipts[:] = [(receipt, moved) for receipt, moved in receipts if not moved]
 
     def events(self) -> list[FoldedEvent]:
         return [event for events in self._events.values() for event in events]
@@ -309,9 +355,26 @@ class _Rows:
             for a in alarms.values()
         ]
 
+    def receipts(self) -> list[tuple[Any, ...]]:
+        return [
+            (*_trigger_row(receipt.trigger), receipt.sent_ms)
+            for receipts in self._receipts.values()
+            for receipt, _ in receipts
+        ]
+
     def exports(self) -> list[Export]:
         return [export for export, _ in self._exports]
 
 
 def _without(changes: list[ShareChange], groups: tuple[str, ...]) -> list[ShareChange]:
     return [change for change in changes if change[0].partition(":")[0] not in groups]
+
+
+def _changed(receipt: Receipt, **changes: Any) -> Receipt:
+    return receipt._replace(trigger=replace(receipt.trigger, **changes))
+
+
+def _trigger_row(trigger: Trigger) -> tuple[Any, ...]:
+    """The trigger's fields, in the order of the columns; each value as JSON, which is exact."""
+    values = {name: _to_json(value).decode() for name, value in trigger.values.items()}
+    return astuple(replace(trigger, values=values))

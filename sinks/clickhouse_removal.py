@@ -3,7 +3,8 @@
 Of a person who withdrew consent to tag groups, the evidence of those groups goes, and alarms no longer name their tags.
 The alarms stay: what they say of other groups holds, and without their factor the history would weigh those groups'
 evidence otherwise than the profile does. An alarm belongs to a detector of a person, so none moves with the rows of an
-identifier.
+identifier. Receipts of triggers lose all their values, because a name in a rule doesn't tell which group a value came
+from; the receipts stay, as the record of what was sent.
 
 Guarantee: replaying batches from any of them to the last ends at the same rows, if within what is replayed nobody who
 moved away is written to again, and nobody to whom another's rows were moved had been erased or forgotten before. Where
@@ -36,6 +37,8 @@ INSERT_SETTINGS = {"async_insert": 0, "max_partitions_per_insert_block": 0, "ins
 _COLUMNS = {
     "tag_evidence": "tag, event_time, event_id, value, feed, ingested_at, number",
     "exports": "request, part, document, written_at",
+    "triggers": "id, rule, version, scene, purpose, priority, cause, episode, arose_at, decided_at, sent_at, shadow, "
+    "feed, log, partition, offset, event_id, values, payload, written_at",
 }
 
 # A moved row's columns as selected: its number is that of the merged profile, where the removal says one
@@ -50,6 +53,7 @@ _NAMES_FORGOTTEN = f"has({_PAIRS}, (user, splitByChar(':', named.1)[1]))"
 _FORGOTTEN = {
     "tag_evidence": f"(user, tag_group) IN {_PAIRS}",
     "drift_alarms": f"arrayExists(named -> {_NAMES_FORGOTTEN}, arrayConcat(rose, fell))",
+    "triggers": "(user IN {users:Array(String)} AND notEmpty(values))",
 }
 
 _ERASED = (
@@ -72,6 +76,11 @@ _WITHOUT_NAMES = (
     f"arrayFilter(named -> NOT {_NAMES_FORGOTTEN}, fell) "
     f"FROM (SELECT {_ALARM_COLUMNS} FROM {{database:Identifier}}.drift_alarms WHERE {_FORGOTTEN['drift_alarms']})"
 )
+_VALUELESS = f"user, {_COLUMNS['triggers'].replace('values, ', '')}"
+_WITHOUT_VALUES = (
+    f"INSERT INTO {{database:Identifier}}.triggers ({_VALUELESS}) "
+    f"SELECT {_VALUELESS} FROM {{database:Identifier}}.triggers WHERE {_FORGOTTEN['triggers']}"
+)
 _DELETE = "DELETE FROM {{database:Identifier}}.{table} WHERE {condition}"
 _KNOWN = (
     "SELECT user, toUnixTimestamp64Milli(erased_at), notEmpty(request) FROM {database:Identifier}.erasures FINAL "
@@ -93,6 +102,10 @@ def carry_out(client: Client, database: str, removals: Removals, give_up_s: floa
     if removals.erased:
         _record_erasures(client, database, removals.erased, request, give_up_s)
     emptied, forgotten = sorted(removals.emptied), removals.forgotten()
+    if forgotten and _has(client, database, "triggers", [], forgotten, give_up_s):
+        # before they move: users are named as they were before
+        _insert_without(client, database, _WITHOUT_VALUES, forgotten, give_up_s)
+        _delete(client, database, "triggers", [], forgotten, give_up_s)
     for table in _COLUMNS:
         pairs = forgotten if table == "tag_evidence" else []
         if _has(client, database, table, emptied, pairs, give_up_s):
@@ -104,10 +117,7 @@ def carry_out(client: Client, database: str, removals: Removals, give_up_s: floa
         _delete(client, database, "dead_letters", erased, [], give_up_s)
     if (erased or forgotten) and _has(client, database, "drift_alarms", erased, forgotten, give_up_s):
         if forgotten:
-            statement = partial(
-                client.command, _WITHOUT_NAMES, parameters=_scope(database, [], forgotten), settings=INSERT_SETTINGS
-            )
-            until_it_passes(give_up_s, statement)
+            _insert_without(client, database, _WITHOUT_NAMES, forgotten, give_up_s)
         _delete(client, database, "drift_alarms", erased, forgotten, give_up_s)
 
 
@@ -192,6 +202,14 @@ def _move(client: Client, database: str, table: str, removals: Removals, give_up
             numbers = removals.numbers()
             parameters |= {"numbered": list(numbers), "numbers": list(numbers.values())}
         until_it_passes(give_up_s, partial(client.command, statement, parameters=parameters, settings=INSERT_SETTINGS))
+
+
+def _insert_without(
+    client: Client, database: str, statement: str, forgotten: list[tuple[str, str]], give_up_s: float
+) -> None:
+    """Write rows anew without what was forgotten; those that have it are to be deleted then."""
+    parameters = _scope(database, [], forgotten)
+    until_it_passes(give_up_s, partial(client.command, statement, parameters=parameters, settings=INSERT_SETTINGS))
 
 
 def _delete(

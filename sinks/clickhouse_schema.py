@@ -7,11 +7,13 @@ docs/decisions/0005-migrations.md.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from hashlib import sha256
 from importlib import resources
 
 from clickhouse_connect.driver.client import Client
 
+from schemas.outputs import RuleDocument
 from schemas.tag_group import TagGroup
 
 
@@ -77,3 +79,9 @@ def publish_groups(client: Client, database: str, groups: dict[str, TagGroup], h
     ]
     if rows:
         client.insert(f"{database}.tag_groups", [list(row.values()) for row in rows], column_names=list(rows[0]))
+
+
+def publish_rules(client: Client, database: str, rules: Sequence[RuleDocument]) -> None:
+    """Write versions of trigger rules, so that their triggers can be explained; a repeated one replaces itself."""
+    if rules:
+        client.insert(f"{database}.trigger_rules", rules, column_names=list(RuleDocument._fields))

@@ -7,6 +7,7 @@ PERSONAL_TABLES = {
     "dead_letters": ("user",),
     "exports": ("user",),
     "drift_alarms": ("user",),
+    "triggers": ("user",),
 }
 """Tables with rows about a person -> the columns that name one. A test compares this with the database.
 

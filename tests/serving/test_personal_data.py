@@ -9,7 +9,7 @@ import redis
 from clickhouse_connect.driver.client import Client
 from made_triggers import trigger
 
-from schemas.outputs import Alarm, DeadLetter, Export, HistoryBatch, HotProfile, LinkedIdentifier, Removal
+from schemas.outputs import Alarm, DeadLetter, Export, HistoryBatch, HotProfile, LinkedIdentifier, Receipt, Removal
 from serving.personal_data import collect, held
 from sinks.clickhouse_history import ClickHouseHistorySink
 from sinks.redis_hot import RedisHotSink
@@ -39,6 +39,7 @@ def filled(clickhouse: str, database: str, valkey: str, prefix: str) -> RedisHot
         links=[LinkedIdentifier("a", "b", T0_MS)],
         exports=[Export("r", user, "state", "{}") for user in "ab"],
         alarms=[Alarm(user, "shares", T0_MS, T0_MS - 5, 1, 1, 2.5, 0.5, [("app:x", 0.0, 0.75)]) for user in "ab"],
+        receipts=[Receipt(trigger(n, user), T0_MS + 90) for n, user in enumerate("ab")],
     )
     history = ClickHouseHistorySink(clickhouse, database, "run", 5.0, 10.0)
     for _ in range(2):
@@ -54,7 +55,7 @@ def test_everything_is_found(
     found = collect(clickhouse_client, database, client, prefix, "a")
     written = {
         place: [row.pop("written_at_ms") for row in found[place]]
-        for place in ("exports", "identity_links", "drift_alarms")
+        for place in ("exports", "identity_links", "drift_alarms", "triggers")
     }
     assert all(ms > T0_MS for times in written.values() for ms in times)
     assert found["tag_evidence"][0].pop("ingested_at_ms") > T0_MS
@@ -80,6 +81,29 @@ def test_everything_is_found(
                 "fell": [],
                 "status": "noted",
                 "factor": 1.0,
+            }
+        ],
+        "triggers": [
+            {
+                "id": "id-0",
+                "rule": "traffic-surge",
+                "version": 2,
+                "scene": "uses much more data than usual",
+                "purpose": "marketing",
+                "priority": 60,
+                "cause": "pulse",
+                "episode": str(T0_MS),
+                "arose_at_ms": T0_MS,
+                "decided_at_ms": T0_MS + 40,
+                "sent_at_ms": T0_MS + 90,
+                "shadow": False,
+                "feed": "dpi",
+                "log": "livetags.dpi",
+                "partition": 3,
+                "offset": 7_000,
+                "event_id": 2**64 - 1,
+                "values": {"app": '"抖音"', "window_mb": "82.5", "surge": "0.30000000000000004", "roaming": "true"},
+                "payload": {"offer": "pack 10g"},
             }
         ],
         "identity_links": [{"identifier": "a", "person": "b", "valid_from_ms": T0_MS}],

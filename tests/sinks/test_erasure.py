@@ -10,7 +10,7 @@ import redis
 from clickhouse_connect.driver.client import Client
 from made_triggers import trigger
 
-from schemas.outputs import Alarm, DeadLetter, FoldedEvent, HistoryBatch, HotProfile, LinkedIdentifier, Removal
+from schemas.outputs import Alarm, DeadLetter, FoldedEvent, HistoryBatch, HotProfile, LinkedIdentifier, Receipt, Removal
 from schemas.redis_keys import identifier_key, tombstone_key, trigger_stream_key, trigger_tombstone_key
 from serving.personal_data import held
 from sinks.clickhouse_client import connect
@@ -42,7 +42,8 @@ def history() -> list[HistoryBatch]:
     links = [LinkedIdentifier(PERSON, OTHER, T0_MS), LinkedIdentifier("k", PERSON, 0)]
     users = enumerate((PERSON, OTHER, ""))
     dead = [DeadLetter("dpi", "log", 0, n, "malformed", user) for n, user in users]
-    return [HistoryBatch(events, dead, links=links, alarms=alarms)]
+    receipts = [Receipt(trigger(n, user), T0_MS + 9) for user in (PERSON, OTHER) for n in range(3)]
+    return [HistoryBatch(events, dead, links=links, alarms=alarms, receipts=receipts)]
 
 
 class Stores:
@@ -111,7 +112,7 @@ def test_nothing_is_left_and_the_receipt_counts_it(stores: Stores) -> None:
         "dead_letters": 1,
         "exports": 2,
     }
-    amounts |= {"drift_alarms": 1}
+    amounts |= {"drift_alarms": 1, "triggers": 3}
     assert stores.held(PERSON) == amounts
     receipt = stores.erase()
     assert receipt == {place: {"before": n, "after": 0} for place, n in amounts.items()}
@@ -124,7 +125,7 @@ def test_nothing_is_left_and_the_receipt_counts_it(stores: Stores) -> None:
         "identity_links",
     }
     assert stores.held(OTHER) == others
-    assert stores.places_that_name(OTHER) >= {"tag_evidence", "dead_letters", "exports", "drift_alarms"}
+    assert stores.places_that_name(OTHER) >= {"tag_evidence", "dead_letters", "exports", "drift_alarms", "triggers"}
     assert trigger_stream_key(stores.prefix) in stores.places_that_name(OTHER)
 
 
