@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from city import beginning, browsing, calling, dictionaries, paying, signalling, truth
+from city.charging import Charging
 from city.clock import DAY_MS, START_MS, local_midnight
 from city.delivery import FeedFile
 from city.feeds import feeds
@@ -19,6 +20,7 @@ from city.metering import Meters
 from city.offering import Offers
 from city.population import People, settle
 from city.rows import Rows, joined
+from city.situations import SituationBook
 
 _BEGINNINGS = ("link", "registration", "consent")
 
@@ -86,14 +88,19 @@ def build(
         }
         for file in files.values():
             stack.callback(file.close)
-        events = _events(people, geography, days, seed)
-        for day, name, rows in events:
-            # A local day more than the period has: the first and the last are parts.
+        book = stack.enter_context(SituationBook(told / "situations.jsonl", people, geography, end_ms))
+        # A local day more than the period has: the first and the last are parts.
+        for day, meters, feeds_of_day in _days(people, geography, days, seed):
             last = day == days
-            files[name].add(_within_life(rows, people, end_ms, name in _BEGINNINGS))
-            written += files[name].deliver() if last else files[name].deliver(local_midnight(day + 1))
-            if on_progress:
-                on_progress(written)
+            lived = {
+                name: _within_life(rows, people, end_ms, name in _BEGINNINGS) for name, rows in feeds_of_day.items()
+            }
+            book.day_of(day, lived, meters)
+            for name, rows in lived.items():
+                files[name].add(rows)
+                written += files[name].deliver() if last else files[name].deliver(local_midnight(day + 1))
+                if on_progress:
+                    on_progress(written)
     seconds = time.perf_counter() - began
     report = CityReport(
         events={name: file.written for name, file in files.items()},
@@ -105,21 +112,29 @@ def build(
     return report
 
 
-def _events(people: People, geography: Geography, days: int, seed: int) -> Iterator[tuple[int, str, Rows]]:
-    """Every feed's events of every local day: day, feed, rows."""
+def _days(people: People, geography: Geography, days: int, seed: int) -> Iterator[tuple[int, Meters, dict[str, Rows]]]:
+    """Every local day: its number, the meters after it, and the events of every feed."""
     meters, offers = Meters(people, seed), Offers(people, seed)
+    charging = Charging(people)
     for day in range(days + 1):
-        yield day, "link", beginning.links(people, day)
-        yield day, "registration", beginning.registrations(people, day, seed)
-        yield day, "consent", beginning.consents(people, day)
-        yield day, "signalling", signalling.day_of(people, geography, day, seed)
         flows = browsing.day_of(people, day, seed)
-        yield day, "dpi", flows
-        yield day, "cdr", joined([calling.day_of(people, day, seed), meters.day_of(day, flows)])
-        yield day, "billing", paying.day_of(people, day, seed)
+        readings = meters.day_of(day, flows)
         contacts, orders = offers.day_of(day)
-        yield day, "contact", contacts
-        yield day, "order", orders
+        yield (
+            day,
+            meters,
+            {
+                "link": beginning.links(people, day),
+                "registration": beginning.registrations(people, day, seed),
+                "consent": beginning.consents(people, day),
+                "signalling": signalling.day_of(people, geography, day, seed),
+                "dpi": flows,
+                "cdr": joined([calling.day_of(people, day, seed), readings]),
+                "billing": charging.day_of(day, paying.day_of(people, day, seed), meters),
+                "contact": contacts,
+                "order": orders,
+            },
+        )
 
 
 def _within_life(rows: Rows, people: People, end_ms: int, is_beginning: bool) -> Rows:

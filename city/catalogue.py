@@ -139,12 +139,12 @@ OCCUPATIONS: tuple[str, ...] = ("", "engineer", "teacher", "nurse", "driver", "c
 """Occupations; empty is not said."""
 
 PLANS: tuple[tuple[str, float, float], ...] = (
-    ("basic", 39.0, 10_000.0),
-    ("standard", 79.0, 30_000.0),
-    ("plus", 129.0, 60_000.0),
-    ("premium", 199.0, 120_000.0),
+    ("basic", 39.0, 3_000.0),
+    ("standard", 79.0, 6_000.0),
+    ("plus", 129.0, 12_000.0),
+    ("premium", 199.0, 24_000.0),
 )
-"""Plan tiers: name, yuan a month, megabytes included."""
+"""Plan tiers: name, yuan a month, megabytes included: in proportion to what the city browses, about 3,000 a month."""
 
 PRODUCTS: tuple[tuple[str, float], ...] = (
     ("traffic_pack_10g", 15.0),

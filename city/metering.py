@@ -8,7 +8,7 @@ from city import marks
 from city.calling import DATA
 from city.clock import HOUR_MS, MINUTE_MS, day_of_month, local_midnight
 from city.population import People
-from city.rows import Ints, Rows
+from city.rows import Floats, Ints, Rows
 
 _READINGS_A_DAY = 8
 _STEP_MS = 24 * HOUR_MS // _READINGS_A_DAY
@@ -18,7 +18,14 @@ _LEAP_BYTES = (110 * 10**9, 400 * 10**9)
 
 
 class Meters:
-    """The counters, carried from day to day. They restart on the first of a month, and sometimes by themselves."""
+    """The counters, carried from day to day. They restart on the first of a month, and sometimes by themselves.
+
+    Attributes
+    ----------
+    read_ms, read_mb
+        (people, 8) of the newest day: when the meters were read, and how many megabytes (10**6 bytes) had truly been
+        used since the reading before; 0 before a person's time. The last reading is just after midnight.
+    """
 
     def __init__(self, people: People, seed: int) -> None:
         self._people = people
@@ -27,6 +34,8 @@ class Meters:
         self._total = rng.integers(0, 2 * 10**9, people.count)
         self._reading_ms = rng.integers(0, 20 * MINUTE_MS, people.count)
         self._ever_read = np.zeros(people.count, np.bool_)
+        self.read_ms: Ints = np.zeros((people.count, _READINGS_A_DAY), np.int64)
+        self.read_mb: Floats = np.zeros((people.count, _READINGS_A_DAY))
 
     def day_of(self, day: int, flows: Rows) -> Rows:
         """Readings of a local day after its flows. Columns as in `city.calling.day_of`."""
@@ -54,6 +63,7 @@ class Meters:
         time = local_midnight(day) + (np.arange(_READINGS_A_DAY) + 1) * _STEP_MS + self._reading_ms[:, None]
         # A first reading has nothing to leap from or to fall below.
         live = time >= people.fates.active_ms[:, None]
+        self.read_ms, self.read_mb = time, np.where(live, used.reshape(n, _READINGS_A_DAY) / 1e6, 0.0)
         first = live & (np.cumsum(live, axis=1) == 1) & ~self._ever_read[:, None]
         odd[first] = 0
         self._ever_read |= live.any(axis=1)

@@ -18,6 +18,8 @@ _DELIVERED: Floats = np.array([0.95, 0.80, 0.62, 0.88])  # by channel
 # Chance of each further stage: through another channel, and through the preferred one.
 _STAGES = ((OPENED, 0.14, 0.60), (CLICKED, 0.20, 0.50), (CONVERTED, 0.12, 0.40))
 _REFUSED, _UNSUBSCRIBED = 0.04, 0.01
+ROAMING_PASS = [product for product, _ in PRODUCTS].index("roaming_day_pass")
+"""Its place among the products."""
 _MARKETING = 1  # its place among the consents
 _CONTACTS_A_DAY = 1 << 28
 

@@ -1,4 +1,7 @@
-"""Feed `billing`: the bill of the month, recharges by each person's rhythm, the balance once a week."""
+"""Feed `billing`: the bill of the month, recharges by each person's rhythm, the balance once a week.
+
+What is left of the plan is entered by `city.charging`, which knows what was used.
+"""
 
 from __future__ import annotations
 
@@ -6,9 +9,9 @@ import numpy as np
 
 from city import marks
 from city.catalogue import PLANS
-from city.clock import DAYTIME, HOUR_MS, day_of_month, local_midnight
+from city.clock import DAY_MS, DAYTIME, HOUR_MS, day_of_month, local_midnight
 from city.population import People
-from city.rows import Floats, Ints, Rows, joined
+from city.rows import Bools, Floats, Ints, Rows, joined
 
 BILL, RECHARGE, BALANCE = 1, 2, 3
 _BILL_DAYS = (2, 7)  # of a month, from and before
@@ -16,6 +19,8 @@ _RECHARGE_EVERY_DAYS = np.array([5, 7, 10, 14, 30])
 _RECHARGES: Floats = np.array([20.0, 30.0, 50.0, 100.0, 200.0])
 _ABSURD_BILLS = 0.006
 _DAYS_OF_MONTH = 31
+_HIGH_BILLS = 0.15  # of those that are not the first
+_HIGH_FACTOR = (2.6, 3.2)  # of the plan's price; a usual bill is 0.9 to 1.4
 
 
 def day_of(people: People, day: int, seed: int) -> Rows:
@@ -30,12 +35,13 @@ def day_of(people: People, day: int, seed: int) -> Rows:
     usual = own.choice(_RECHARGES, people.count)
     month_day = day_of_month(day)
     price = np.array([yuan for _, yuan, _ in PLANS])[people.plan]
-    included = np.array([megabytes for _, _, megabytes in PLANS])[people.plan]
 
     billed = everybody[bill_day == month_day]
     factor = 0.9 + 0.25 * people.consumption(day)[billed] * rng.random(len(billed))
     absurd = rng.random(len(billed)) < _ABSURD_BILLS
     factor[absurd] *= rng.uniform(70, 120, int(absurd.sum()))
+    high = _high_bills(people, day, billed, seed) & ~absurd
+    factor[high] = np.random.default_rng([seed, 14, day]).uniform(*_HIGH_FACTOR, int(high.sum()))
     bills = _rows(day, billed, BILL, price[billed] * factor, people, rng)
     bills["marks"][absurd] |= marks.OUTLIER_BILL
 
@@ -44,12 +50,17 @@ def day_of(people: People, day: int, seed: int) -> Rows:
 
     told = everybody[(day + offset) % 7 == 0]
     balances = _rows(day, told, BALANCE, np.zeros(len(told)), people, rng)
-    gone = (
-        month_day / _DAYS_OF_MONTH * np.clip(people.consumption(day)[told], 0.2, 2.0) * rng.uniform(0.6, 1.1, len(told))
-    )
-    balances["included"] = included[told]
-    balances["remaining"] = np.round(np.clip(1 - gone, 0, 1) * included[told], 1)
     return joined([bills, recharges, balances])
+
+
+def _high_bills(people: People, day: int, billed: Ints, seed: int) -> Bools:
+    """Which of the bills are much higher than usual. From a stream of its own, so that it changes nothing else.
+
+    The most expensive plan has none: what nobody would believe is dirt, and `_ABSURD_BILLS` are that.
+    """
+    luck = np.random.default_rng([seed, 13, day]).random(people.count)[billed]
+    has_had_bills = local_midnight(day) - people.fates.active_ms[billed] > _DAYS_OF_MONTH * DAY_MS
+    return (luck < _HIGH_BILLS) & has_had_bills & (people.plan[billed] < len(PLANS) - 1)
 
 
 def _rows(day: int, who: Ints, kind: int, amount: Floats, people: People, rng: np.random.Generator) -> Rows:

@@ -1,0 +1,38 @@
+"""The truth about scenes: when each of the situations that the shipped rules look for really arises, for each person.
+
+Told from what the city did before any dirt, by code that shares nothing with the job. `situations.jsonl` has a line for
+each: ``scene`` (id of the rule), ``person_ref``, ``at_ms``, and ``doubtful`` where nobody could tell: such a situation
+may be noticed and need not be.
+
+| scene | is true |
+|---|---|
+| traffic-80-used, traffic-all-used | at the reading that brought the use there, once a balance has told the plan |
+| traffic-runs-out | at the month's first reading whose pace leaves nothing a day before its end (model) |
+| traffic-surge | at a day's first flow that makes three minutes eight times as heavy as usual ones (model) |
+| roaming-out, roaming-back | when the person lands in another province, lands at home |
+| airport-left, station-entered, school-stay, mall-stay | by the itinerary: the person really went in and stayed |
+| video-music-opened, property-site-opened | at the day's, the week's first flow to such an app |
+| games-binge, car-brand-visits, group-calls | at the flow or call that completes the number |
+| renovation-search | at the day's first such search |
+| home-seeker | when the decayed number of visits to property sites reaches five (model) |
+| contact-rested | when the decayed number of contacts has fallen to two (model) |
+| roaming-without-pass, packs-not-ordered, sms-not-clicked | when the time has passed in which it did not follow |
+| recharge-large, bill-jump, order-returned, premium-phone | at the payment, the bill, the order, the registration |
+
+``interests-changed`` is not told: `livetags assess` says how well changes are noticed, and this scene is that notice.
+
+Only what the rule may look at is told: the person has consented to its purposes at that time. Doubtful are
+
+- a visit that only a bounce between cells makes or ends: its first hop looks like a movement (`city.misplaced`);
+- a phone whose model was not registered: its price band is then a guess;
+- what time alone brings about in the last hour of the period, when no more records may come to notice it by;
+- whatever hangs on a number in the week after it has changed hands: its counter is another person's.
+
+Late and lost records are no excuse: what they hide counts as missed.
+"""
+
+from __future__ import annotations
+
+from city.situations.book import SituationBook
+
+__all__ = ["SituationBook"]

@@ -1,0 +1,38 @@
+"""Something so many times within a time."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from city.rows import Ints, Rows
+from city.situations.turns import turns
+
+_LONG_AGO = -(1 << 60)
+
+
+class Repeats:
+    """What everybody did lately. When the number is reached it is counted anew.
+
+    Parameters
+    ----------
+    count
+        Persons.
+    times, within_ms
+        How often, at least 2, and within which time.
+    """
+
+    def __init__(self, count: int, times: int, within_ms: int) -> None:
+        self._within_ms = within_ms
+        self._before_ms = np.full((count, times - 1), _LONG_AGO)
+
+    def day_of(self, rows: Rows) -> tuple[Ints, Ints]:
+        """Who has reached the number, and when."""
+        reached = [(np.zeros(0, np.int64), np.zeros(0, np.int64))]
+        for turn in turns(rows["who"], rows["time"]):
+            who, time = rows["who"][turn], rows["time"][turn]
+            enough = self._before_ms[who, 0] >= time - self._within_ms
+            reached.append((who[enough], time[enough]))
+            self._before_ms[who] = np.concatenate([self._before_ms[who, 1:], time[:, None]], axis=1)
+            self._before_ms[who[enough]] = _LONG_AGO
+        found, at_ms = (np.concatenate(column) for column in zip(*reached, strict=True))
+        return found, at_ms
