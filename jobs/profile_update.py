@@ -36,6 +36,7 @@ from jobs.operators.hot_writer import HotWriter
 from jobs.operators.profile import ProfileOperator
 from jobs.operators.reloadable import UPDATES, Reloadable
 from jobs.operators.shard_operator import HISTORY, HISTORY_TYPE, HOT_TYPE, ShardOperator
+from jobs.rule_topic import rule_messages, updates_of
 from schemas.run import Run
 from schemas.settings import Settings
 from sources import FEEDS
@@ -66,16 +67,27 @@ def build(
     t_env.get_config().set("table.local-time-zone", "UTC")
     t_env.get_config().set("table.exec.uid.generation", "ALWAYS")
 
+    kafka_properties = {name: value.get_secret_value() for name, value in settings.kafka_properties.items()}
     window_ms = replay_window(settings, run) if run.bounded else settings.window_ms
     batches = shard_batches(  # Row(shard, Row(shard, [key ...], [value ...], [position ...], [number ...]))
         t_env,
         run,
         startup=startup,
-        kafka_properties={name: value.get_secret_value() for name, value in settings.kafka_properties.items()},
+        kafka_properties=kafka_properties,
         shards=settings.shards,
         window_ms=window_ms,
     )
     updates = published_updates(t_env, run)
+    bootstrap, topic = settings.rule_topic_address()
+    if topic and not run.bounded:
+        messages = rule_messages(
+            t_env,
+            bootstrap,
+            topic,
+            bounded=False,
+            kafka_properties=kafka_properties,
+        )
+        updates = updates_of(messages).union(updates) if updates is not None else updates_of(messages)
     door = (  # packed HotBatch
         _processed(keyed_by_shard(batches, BATCH_TYPE), DoorOperator(settings.public(), run), updates)
         .uid(state_uid("door", settings))

@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
-from pyflink.datastream import DataStream
+import logging
+from collections.abc import Iterator
+
+from pyflink.common import Row, Types
+from pyflink.datastream import DataStream, FlatMapFunction
 from pyflink.table import StreamTableEnvironment
 
 from jobs.micro_batch import kafka_options
+from jobs.operators.reloadable import RULES
+from schemas.rule_update import DamagedRules, from_message, pack_rules
+
+_log = logging.getLogger(__name__)
 
 
 def rule_messages(
@@ -23,3 +31,20 @@ def rule_messages(
     )
     published_ms = "EXTRACT(EPOCH FROM ts) * 1000 + EXTRACT(MILLISECOND FROM ts)"
     return t_env.to_data_stream(t_env.sql_query(f"SELECT k, v, {published_ms} AS published_ms FROM rule_messages"))
+
+
+class AsUpdates(FlatMapFunction):  # type: ignore[misc]
+    """Messages as what `Reloadable` reads, ``Row(of what, packed)``; what is no rule is said and left out."""
+
+    def flat_map(self, value: Row) -> Iterator[Row]:
+        """One update for a message."""
+        key, document, published_ms = value
+        try:
+            yield Row(RULES, pack_rules(from_message(key, document, published_ms)))
+        except DamagedRules as error:
+            _log.error("%s; what is in force stays", error)
+
+
+def updates_of(messages: DataStream) -> DataStream:
+    """The messages of `rule_messages` as updates."""
+    return messages.flat_map(AsUpdates(), output_type=Types.ROW([Types.STRING(), Types.STRING()])).uid("rule-messages")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Iterator
 from typing import Any
@@ -12,7 +13,7 @@ from pyflink.datastream import KeyedProcessFunction, RuntimeContext
 from pyflink.datastream.state import MapStateDescriptor
 
 from jobs.operators.shard_operator import SWEEP_INTERVAL_MS, ShardOperator
-from schemas.outputs import HistoryBatch, ShardCounts, pack, unpack_forwarded
+from schemas.outputs import HistoryBatch, RuleDocument, ShardCounts, pack, unpack_forwarded
 from schemas.rule_log import RuleLog
 from schemas.rule_update import RuleUpdate
 from schemas.settings import Settings
@@ -42,6 +43,8 @@ class ProfileOperator(ShardOperator):
         folder = local_path(self._run.rule_updates)
         self._rule_log = read_rule_folder(folder) if folder is not None else RuleLog()
         self._rule_set = RuleSet(Settings.on_worker(self._public_settings).rules(GROUPS).groups)
+        self._untold: list[RuleDocument] = []
+        self._told: set[tuple[str, int]] = set()
         super().open(runtime_context)
         self._fired = runtime_context.get_metrics_group().counter("triggers")
         self._put_in_force()
@@ -69,6 +72,7 @@ class ProfileOperator(ShardOperator):
         updated = self._people.update(batches, self.states, counts, now_ms, answered.alarms)
         self._fired.inc(len(updated.hot.triggers))
         self._wake_later(updated, counts, ctx)
+        updated.history.rules, self._untold = self._untold, []
         yield from self.emit(updated.hot, updated.history, updated.waiting, before, counts, ctx)
 
     def on_timer(self, timestamp: int, ctx: KeyedProcessFunction.OnTimerContext) -> Iterator[Any]:
@@ -106,6 +110,7 @@ class ProfileOperator(ShardOperator):
         return wakes
 
     def _put_in_force(self) -> None:
+        """Use the rules of the log; the history is told of every version, so that its triggers can be explained."""
         current = self._rule_log.current()
         older = [
             rule
@@ -115,3 +120,8 @@ class ProfileOperator(ShardOperator):
         ]
         for rule, error in self._rule_set.replace(current.values(), older):
             _log.error("rule %s version %d is not used: %s", rule.id, rule.version, error)
+        for rule in (*older, *current.values()):
+            if (rule.id, rule.version) not in self._told:
+                self._told.add((rule.id, rule.version))
+                document = json.dumps(rule.document(), ensure_ascii=False)
+                self._untold.append(RuleDocument(rule.id, rule.version, document))
