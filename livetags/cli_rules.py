@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Protocol
 
@@ -104,7 +105,7 @@ def list_(
         return
     table = Table()
     table.add_column("id", overflow="fold")  # whole: it is what `livetags rules show ID` takes
-    for name in ("version", "shape", "on", "scene", "purpose", "owner", "valid", "shadow", *(["retired"] * all_)):
+    for name in ("version", "shape", "on", "scene", "purpose", "owner", "valid (UTC)", "shadow", *(["retired"] * all_)):
         table.add_column(name)
     for rule, retired in shown:
         cells = [rule.id, str(rule.version), rule.shape, rule.on, escape(rule.scene), rule.purpose, escape(rule.owner)]
@@ -292,8 +293,10 @@ def _newest(log: RuleLog, id_: str) -> TriggerRule | None:
 
 
 def _valid(rule: TriggerRule) -> str:
-    begin = f"from {rule.valid_from:%Y-%m-%d %H:%M}" if rule.valid_from else ""
-    end = f"to {rule.valid_to:%Y-%m-%d %H:%M}" if rule.valid_to else ""
+    begin, end = (
+        f"{word} {datetime.fromtimestamp(at_ms / 1000, UTC):%Y-%m-%d %H:%M}" if given else ""
+        for word, given, at_ms in zip(("from", "to"), (rule.valid_from, rule.valid_to), rule.valid_ms, strict=True)
+    )
     return f"{begin} {end}".strip() or "always"
 
 

@@ -75,7 +75,7 @@ def test_check_says_everything_that_is_wrong_with_its_line(livetags: Command, wr
 def test_from_publishing_to_withdrawing(livetags: Command, write: Write) -> None:
     assert "no rule is in force" in livetags("rules", "list")[1]
     folder = write("a").parent
-    write("b", 1, "valid_from: 2026-01-01\ncooldown: 3h\n")
+    write("b", 1, "valid_from: 2026-01-01T00:00:00+08:00\nvalid_to: 2026-02-01\ncooldown: 3h\n")
     code, out, _ = livetags("rules", "publish", str(folder))
     assert code == 0
     assert out.splitlines() == [
@@ -87,7 +87,7 @@ def test_from_publishing_to_withdrawing(livetags: Command, write: Write) -> None
     assert in_force(livetags)["b"]["cooldown"] == "3h"
     out = livetags("rules", "list")[1]
     assert "watches [video]" in out
-    assert "from 2026-01-01 00:00" in out
+    assert "from 2025-12-31 16:00 to 2026-02-01 00:00" in " ".join(out.split())
 
     code, out, _ = livetags("rules", "retire", "a")
     assert (code, out) == (0, "withdrawn: a\n")

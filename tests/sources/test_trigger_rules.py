@@ -9,6 +9,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from schemas.trigger_rule import TriggerRule
+from sources.core_yaml import written
 from sources.trigger_rules import MAX_FILE_BYTES, read_rules
 
 RULE = """\
@@ -138,3 +140,29 @@ def test_no_text_makes_reading_fail(tmp_path: Path, text: str) -> None:
     read = read_rules([file])
     assert read.faults
     assert read.rules == []
+
+
+values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=8),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.sampled_from(["on", "match", "when", "app", "X"]), inner, max_size=3)
+    ),
+    max_leaves=6,
+)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.dictionaries(st.sampled_from([*TriggerRule.model_fields, "other"]), values, max_size=4))
+def test_whatever_fields_say_is_a_rule_or_faults_at_lines_of_the_file(
+    tmp_path: Path, fields: dict[str, object]
+) -> None:
+    document = {"id": "a", "version": 1, "owner": "o", "purpose": "marketing", "scene": "s", "shape": "pulse"}
+    file = tmp_path / "any.yaml"
+    text = written({**document, "on": "app_use", **fields})
+    file.write_text(text)
+    read = read_rules([file])
+    assert len(read.rules) + bool(read.faults) == 1
+    assert all(1 <= fault.line <= len(text.splitlines()) and fault.reason for fault in read.faults)
+    for each in read.rules:
+        assert TriggerRule.model_validate_json(each.rule.model_dump_json(exclude_defaults=True)) == each.rule
