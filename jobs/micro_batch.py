@@ -41,7 +41,8 @@ def _timed(schema: Schema.Builder, bounded: bool) -> Schema.Builder:
     return schema.column_by_expression("ts", "PROCTIME()")
 
 
-def _quoted(text: str) -> str:
+def quoted(text: str) -> str:
+    """The text as a literal of SQL."""
     return "'" + text.replace("'", "''") + "'"
 
 
@@ -50,7 +51,7 @@ def replay_table(spool: str) -> str:
     return (
         "CREATE TEMPORARY TABLE replay (s BIGINT, p BIGINT, k STRING, v BYTES, ts AS TO_TIMESTAMP_LTZ(s, 3), "
         "WATERMARK FOR ts AS ts) WITH ("
-        f"'connector' = 'filesystem', 'format' = 'json', 'path' = {_quoted(spool)})"
+        f"'connector' = 'filesystem', 'format' = 'json', 'path' = {quoted(spool)})"
     )
 
 
@@ -70,7 +71,7 @@ def topic_table(table: str, source: FeedInput, bounded: bool, startup: str, kafk
         **{f"properties.{name}": value for name, value in kafka_properties.items()},
     }
     time = f"ts AS {INGESTION_TIME}, WATERMARK FOR ts AS ts - {_SLACK}" if bounded else "ts AS PROCTIME()"
-    with_options = ", ".join(f"{_quoted(name)} = {_quoted(value)}" for name, value in options.items())
+    with_options = ", ".join(f"{quoted(name)} = {quoted(value)}" for name, value in options.items())
     return (
         f"CREATE TEMPORARY TABLE {table} (k BYTES, v BYTES, `partition` INT METADATA VIRTUAL, "
         f"`offset` BIGINT METADATA VIRTUAL, {time}) WITH ({with_options})"
@@ -171,7 +172,7 @@ def dictionary_updates(t_env: StreamTableEnvironment, folder: str) -> DataStream
     """Updates of the dictionaries, ``Row(packed)``: one for each file that is, or appears, in the folder."""
     t_env.execute_sql(
         "CREATE TEMPORARY TABLE dictionary_updates (packed STRING) WITH ('connector' = 'filesystem', 'format' = 'raw', "
-        f"'path' = {_quoted(folder)}, 'source.monitor-interval' = '1 s')"
+        f"'path' = {quoted(folder)}, 'source.monitor-interval' = '1 s')"
     )
     return t_env.to_data_stream(t_env.sql_query("SELECT packed FROM dictionary_updates"))
 

@@ -191,6 +191,6 @@ def job_environment(settings: Settings) -> Mapping[str, str]:
 
 def connector_jars(settings: Settings, run: Run) -> list[Path]:
     """Jars the run needs beside Flink's own."""
-    if not any(source.transport == "kafka" for source in run.inputs):
+    if not settings.trigger_topic and not any(source.transport == "kafka" for source in run.inputs):
         return []
     return jars.fetch("flink-kafka", settings.jars_dir)

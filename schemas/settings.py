@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -30,6 +31,8 @@ from schemas.tag_group import MS_PER_DAY, TagGroup, half_life_ms
 SETTINGS_FILE_VARIABLE = "LIVETAGS_SETTINGS"
 EMBEDDED = "embedded"
 KEYS_FILE = "pseudonym-keys.json"
+
+_TOPIC = re.compile(r"kafka://[^/@\s]+:\d+/[A-Za-z0-9._-]{1,249}")
 
 # Secrets and places of this machine: what must not travel in a job graph.
 _PRIVATE = {
@@ -148,7 +151,7 @@ class Settings(BaseSettings):
         65_536, ge=64, description="longer records are rejected before any parser sees them (parser bombs)"
     )
     kafka_properties: dict[str, SecretStr] = Field(
-        default_factory=dict, description="passed to the Kafka consumer, for example security.protocol"
+        default_factory=dict, description="passed to Kafka's consumers and producer, for example security.protocol"
     )
 
     dictionaries_dir: Path | None = Field(
@@ -222,6 +225,19 @@ class Settings(BaseSettings):
         60.0, gt=0, description="a sink retries this long, holding the stream back, then fails the job"
     )
 
+    # Triggers
+    trigger_retention_days: float = Field(
+        30.0,
+        gt=0,
+        description="triggers stay in their stream so long, and none is sent again so long: must outlive any replay",
+    )
+    trigger_topic: str = Field(
+        "", description="kafka://host:port/topic: triggers go there too; empty: to the Redis stream only"
+    )
+    trigger_topic_format: Literal["json", "protobuf"] = Field(
+        "json", description="of the topic's values; the entries of the Redis stream have both"
+    )
+
     @classmethod
     def settings_customise_sources(
         cls,
@@ -270,6 +286,14 @@ class Settings(BaseSettings):
         schemes = ("redis://", "rediss://", "unix://") if info.field_name == "redis_url" else ("http://", "https://")
         if value.get_secret_value() != EMBEDDED and not value.get_secret_value().startswith(schemes):
             msg = f"expected {EMBEDDED} or a URL that begins with {' or '.join(schemes)}"
+            raise ValueError(msg)
+        return value
+
+    @field_validator("trigger_topic")
+    @classmethod
+    def _names_a_topic(cls, value: str) -> str:
+        if value and not _TOPIC.fullmatch(value):
+            msg = "expected kafka://host:port[,host:port]/topic, or nothing"
             raise ValueError(msg)
         return value
 
