@@ -5,8 +5,8 @@ feed, log, partition, offset; link: identifier, time, person; export: request, u
 receipt: user, rule, version, episode; totals: run, shard) in a ReplacingMergeTree, so a repeated batch, cut differently
 or not, is absorbed; read with FINAL. Evidence is written before alarms and receipts: who sees one sees all that was
 folded before it. Rules are written before the receipts of their triggers. Totals are written last: once they are
-visible, so are the rows they count. Removals are repeatable too, within limits (`clickhouse_removal`). Receipts may come
-after the erasure or withdrawal of their person: they go then, or lose their values.
+visible, so are the rows they count. Removals are repeatable too, within limits (`clickhouse_removal`). A receipt
+that comes after an erasure or a withdrawal of its person goes, or loses its values.
 """
 
 from __future__ import annotations
