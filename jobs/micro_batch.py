@@ -42,7 +42,8 @@ def _timed(schema: Schema.Builder, bounded: bool) -> Schema.Builder:
     return schema.column_by_expression("ts", "PROCTIME()")
 
 
-def _quoted(text: str) -> str:
+def quoted(text: str) -> str:
+    """The text as a literal of SQL."""
     return "'" + text.replace("'", "''") + "'"
 
 
@@ -51,7 +52,7 @@ def replay_table(spool: str) -> str:
     return (
         "CREATE TEMPORARY TABLE replay (s BIGINT, p BIGINT, k STRING, v BYTES, ts AS TO_TIMESTAMP_LTZ(s, 3), "
         "WATERMARK FOR ts AS ts) WITH ("
-        f"'connector' = 'filesystem', 'format' = 'json', 'path' = {_quoted(spool)})"
+        f"'connector' = 'filesystem', 'format' = 'json', 'path' = {quoted(spool)})"
     )
 
 
@@ -70,7 +71,7 @@ def kafka_options(bootstrap: str, topic: str, bounded: bool, startup: str, kafka
         **({"scan.bounded.mode": "latest-offset"} if bounded else {}),
         **{f"properties.{name}": value for name, value in kafka_properties.items()},
     }
-    return ", ".join(f"{_quoted(name)} = {_quoted(value)}" for name, value in options.items())
+    return ", ".join(f"{quoted(name)} = {quoted(value)}" for name, value in options.items())
 
 
 def topic_table(table: str, source: FeedInput, bounded: bool, startup: str, kafka_properties: dict[str, str]) -> str:
@@ -186,7 +187,7 @@ def published_updates(t_env: StreamTableEnvironment, run: Run) -> DataStream | N
         if folder:
             t_env.execute_sql(
                 f"CREATE TEMPORARY TABLE {of_what}_updates (packed STRING) WITH ('connector' = 'filesystem', "
-                f"'format' = 'raw', 'path' = {_quoted(folder)}, 'source.monitor-interval' = '{interval}')"
+                f"'format' = 'raw', 'path' = {quoted(folder)}, 'source.monitor-interval' = '{interval}')"
             )
             selects.append(f"SELECT '{of_what}' AS of_what, packed FROM {of_what}_updates")
     return t_env.to_data_stream(t_env.sql_query(" UNION ALL ".join(selects))) if selects else None

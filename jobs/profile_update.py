@@ -37,6 +37,7 @@ from jobs.operators.profile import ProfileOperator
 from jobs.operators.reloadable import UPDATES, Reloadable
 from jobs.operators.shard_operator import HISTORY, HISTORY_TYPE, HOT_TYPE, ShardOperator
 from jobs.rule_topic import rule_messages, updates_of
+from jobs.trigger_topic import ROW_TYPE, TopicRows, send_to_topic
 from schemas.run import Run
 from schemas.settings import Settings
 from sources import FEEDS
@@ -112,6 +113,10 @@ def build(
         .name("hot profiles and triggers to Redis")
         .start_new_chain()
     )
+
+    if settings.trigger_topic:
+        rows = receipts.flat_map(TopicRows(settings.trigger_topic_format), output_type=ROW_TYPE).uid("trigger-rows")
+        send_to_topic(t_env, rows, settings.trigger_topic, kafka_properties)
 
     lanes = lane_batches(t_env, packed.union(receipts), bounded=run.bounded, window_ms=settings.history_window_ms)
     (  # Row(lane, [packed HistoryBatch ...])

@@ -191,6 +191,7 @@ def job_environment(settings: Settings) -> Mapping[str, str]:
 
 def connector_jars(settings: Settings, run: Run) -> list[Path]:
     """Jars the run needs beside Flink's own."""
-    if not any(source.transport == "kafka" for source in run.inputs):
+    topics = settings.trigger_topic or (settings.rule_topic and not run.bounded)
+    if not topics and not any(source.transport == "kafka" for source in run.inputs):
         return []
     return jars.fetch("flink-kafka", settings.jars_dir)

@@ -32,7 +32,7 @@ SETTINGS_FILE_VARIABLE = "LIVETAGS_SETTINGS"
 EMBEDDED = "embedded"
 KEYS_FILE = "pseudonym-keys.json"
 
-_TOPIC_URL = re.compile(r"kafka://([^/]+)/([^/]+)")
+_TOPIC_URL = re.compile(r"kafka://([^/@\s]+:\d+)/([A-Za-z0-9._-]{1,249})")
 
 # Secrets and places of this machine: what must not travel in a job graph.
 _PRIVATE = {
@@ -151,7 +151,7 @@ class Settings(BaseSettings):
         65_536, ge=64, description="longer records are rejected before any parser sees them (parser bombs)"
     )
     kafka_properties: dict[str, SecretStr] = Field(
-        default_factory=dict, description="passed to the Kafka consumer, for example security.protocol"
+        default_factory=dict, description="passed to Kafka's consumers and producer, for example security.protocol"
     )
 
     dictionaries_dir: Path | None = Field(
@@ -228,13 +228,6 @@ class Settings(BaseSettings):
         1_000, ge=0, description="what a rule finds by time alone (a stay, a fading) waits so long for late records"
     )
 
-    trigger_retention_days: float = Field(
-        7.0,
-        gt=0,
-        le=365,
-        description="a trigger stays in the stream and its id is remembered: outlives any replay",
-    )
-
     # Sinks
     hot_retention_days: float = Field(
         30.0,
@@ -244,6 +237,19 @@ class Settings(BaseSettings):
     sink_timeout_s: float = Field(10.0, gt=0, description="one network operation of a sink")
     sink_give_up_s: float = Field(
         60.0, gt=0, description="a sink retries this long, holding the stream back, then fails the job"
+    )
+
+    # Triggers
+    trigger_retention_days: float = Field(
+        30.0,
+        gt=0,
+        description="triggers stay in their stream so long, and none is sent again so long: must outlive any replay",
+    )
+    trigger_topic: str = Field(
+        "", description="kafka://host:port/topic: triggers go there too; empty: to the Redis stream only"
+    )
+    trigger_topic_format: Literal["json", "protobuf"] = Field(
+        "json", description="of the topic's values; the entries of the Redis stream have both"
     )
 
     @classmethod
@@ -297,11 +303,11 @@ class Settings(BaseSettings):
             raise ValueError(msg)
         return value
 
-    @field_validator("rule_topic")
+    @field_validator("rule_topic", "trigger_topic")
     @classmethod
-    def _one_topic(cls, value: str) -> str:
+    def _names_a_topic(cls, value: str) -> str:
         if value and not _TOPIC_URL.fullmatch(value):
-            msg = "expected kafka://host:port/topic, or nothing"
+            msg = "expected kafka://host:port[,host:port]/topic, or nothing"
             raise ValueError(msg)
         return value
 

@@ -5,12 +5,13 @@ feed, log, partition, offset; link: identifier, time, person; export: request, u
 receipt: user, rule, version, episode; totals: run, shard) in a ReplacingMergeTree, so a repeated batch, cut differently
 or not, is absorbed; read with FINAL. Evidence is written before alarms and receipts: who sees one sees all that was
 folded before it. Rules are written before the receipts of their triggers. Totals are written last: once they are
-visible, so are the rows they count. Removals are repeatable too, within limits (`clickhouse_removal`).
+visible, so are the rows they count. Removals are repeatable too, within limits (`clickhouse_removal`). A receipt
+that comes after an erasure or a withdrawal of its person goes, or loses its values.
 """
 
 from __future__ import annotations
 
-from collections.abc import Container, Sequence
+from collections.abc import Container, Iterable, Sequence
 from typing import Any
 
 import msgspec
@@ -39,6 +40,7 @@ from sinks.clickhouse_client import connect
 from sinks.clickhouse_errors import DATA_ERRORS, until_it_passes
 from sinks.clickhouse_removal import INSERT_SETTINGS, carry_out, delete_erased, erased_of
 from sinks.removals import Removals
+from sinks.withdrawals import Withdrawals
 
 _EVIDENCE = {
     "user": "String",
@@ -145,6 +147,7 @@ class ClickHouseHistorySink:
         self._run_id = run_id
         self._give_up_s = give_up_s
         self._client = until_it_passes(give_up_s, lambda: connect(url, timeout_s))
+        self._withdrawals = Withdrawals()
 
     def write_batch(self, batches: Sequence[HistoryBatch]) -> None:
         """Write everything the batches hold; returns when the server acknowledged it.
@@ -161,7 +164,9 @@ class ClickHouseHistorySink:
                     removals, held = Removals(), _Rows()
                     removals.take(removal)
                 held.remove(removal)
+                self._withdrawals.take(removal)
             held.add(batch)
+            held.add_receipts(map(self._withdrawals.applied, batch.receipts))
         self._flush(removals, held)
         newest: dict[int, ShardCounts] = {b.counts.shard: b.counts for b in batches if b.counts is not None}
         if newest:
@@ -190,12 +195,13 @@ class ClickHouseHistorySink:
             carry_out(self._client, self._database, removals, self._give_up_s)
             held.drop_moved_to(erased_of(self._client, self._database, removals.targets, self._give_up_s))
         dead = held.dead_letters() + self._write_evidence(held.events())
-        delete_erased(self._client, self._database, removals.targets, self._give_up_s)
+        delete_erased(self._client, self._database, "tag_evidence", removals.targets, self._give_up_s)
         letters = [(d.feed, d.log, d.partition, d.offset, d.reason, d.user) for d in dead]
         self._insert_rows("drift_alarms", _ALARMS, held.alarms())
         self._insert_rows("fleet_alarms", _FLEET_ALARMS, [(self._run_id, *alarm) for alarm in held.fleet_alarms])
         self._insert_rows("trigger_rules", _RULES, held.rules)
         self._insert_rows("triggers", _TRIGGERS, held.receipts())
+        delete_erased(self._client, self._database, "triggers", held.fired_for(), self._give_up_s)
         self._insert_rows("dead_letters", _DEAD_LETTERS, letters)
         self._insert_rows("identity_links", _LINKS, held.links)
         self._insert_rows("exports", _EXPORTS, held.exports())
@@ -280,11 +286,13 @@ class _Rows:
         self._exports += [(export, False) for export in batch.exports]
         for alarm in batch.alarms:
             self._alarms.setdefault(alarm.user, {})[alarm.kind, alarm.at_ms] = alarm
-        for receipt in batch.receipts:
-            self._receipts.setdefault(receipt.trigger.user, []).append((receipt, False))
         self.rules += batch.rules
         self.links += batch.links
         self.fleet_alarms += batch.fleet_alarms
+
+    def add_receipts(self, receipts: Iterable[Receipt]) -> None:
+        for receipt in receipts:
+            self._receipts.setdefault(receipt.trigger.user, []).append((receipt, False))
 
     def remove(self, removal: Removal) -> None:
         """Do to the rows what the removal says."""
@@ -354,6 +362,10 @@ class _Rows:
             for alarms in self._alarms.values()
             for a in alarms.values()
         ]
+
+    def fired_for(self) -> set[str]:
+        """Users of the receipts."""
+        return {user for user, receipts in self._receipts.items() if receipts}
 
     def receipts(self) -> list[tuple[Any, ...]]:
         return [

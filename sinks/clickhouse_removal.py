@@ -28,7 +28,7 @@ from clickhouse_connect.driver.client import Client
 
 from schemas.clickhouse import PERSONAL_TABLES
 from sinks.clickhouse_errors import until_it_passes
-from sinks.removals import Removals
+from sinks.removals import AT_ONCE, Removals
 
 # A replay of an old log spans many months; each insert must still be one block per partition, not an error. A table may
 # remember the blocks it was given, and would drop a repeated one although its rows have been deleted since.
@@ -56,9 +56,10 @@ _FORGOTTEN = {
     "triggers": "(user IN {users:Array(String)} AND notEmpty(values))",
 }
 
+_TIMES = {"tag_evidence": "event_time", "triggers": "arose_at"}
 _ERASED = (
-    "user IN {users:Array(String)} AND toUnixTimestamp64Milli(event_time) <= "
-    "transform(user, {users:Array(String)}, {until_ms:Array(Int64)}, toInt64(0))"
+    "user IN {{users:Array(String)}} AND toUnixTimestamp64Milli({time}) <= "
+    "transform(user, {{users:Array(String)}}, {{until_ms:Array(Int64)}}, toInt64(0))"
 )
 
 _HAS = "SELECT 1 FROM {{database:Identifier}}.{table} WHERE {condition} LIMIT 1"
@@ -121,16 +122,20 @@ def carry_out(client: Client, database: str, removals: Removals, give_up_s: floa
         _delete(client, database, "drift_alarms", erased, forgotten, give_up_s)
 
 
-def delete_erased(client: Client, database: str, users: set[str], give_up_s: float) -> None:
-    """Delete the evidence that moves have brought to users who had been erased, up to that time.
+def delete_erased(client: Client, database: str, table: str, users: set[str], give_up_s: float) -> None:
+    """Delete what has come to a table of evidence or receipts for users who had been erased, up to that time.
 
-    After the last of it was inserted: whoever erases a user records it, then deletes, so one of the two sees it.
+    Evidence comes by moves, receipts by way of the hot sink, so both may be behind the erasure. After the last of it
+    was inserted: whoever erases a user records it, then deletes, so one of the two sees it.
     """
-    erased = erased_of(client, database, users, give_up_s)
-    parameters = {"database": database, "users": list(erased), "until_ms": list(erased.values())}
-    has, deletion = (text.format(table="tag_evidence", condition=_ERASED) for text in (_HAS, _DELETE))
-    if erased and until_it_passes(give_up_s, partial(client.query, has, parameters=parameters)).result_rows:
-        until_it_passes(give_up_s, partial(client.command, deletion, parameters=parameters, settings=_SYNCHRONOUS))
+    condition = _ERASED.format(time=_TIMES[table])
+    has, deletion = (text.format(table=table, condition=condition) for text in (_HAS, _DELETE))
+    names = sorted(users)
+    for first in range(0, len(names), AT_ONCE):
+        erased = erased_of(client, database, set(names[first : first + AT_ONCE]), give_up_s)
+        parameters = {"database": database, "users": list(erased), "until_ms": list(erased.values())}
+        if erased and until_it_passes(give_up_s, partial(client.query, has, parameters=parameters)).result_rows:
+            until_it_passes(give_up_s, partial(client.command, deletion, parameters=parameters, settings=_SYNCHRONOUS))
 
 
 def erased_of(client: Client, database: str, users: set[str], give_up_s: float) -> dict[str, int]:

@@ -11,7 +11,7 @@ from collections.abc import Container
 from schemas.outputs import Removal
 
 # The names travel as query parameters, some 50 bytes each when escaped; a request line has at most 64 KiB.
-_AT_ONCE = 400
+AT_ONCE = 400
 
 
 class Removals:
@@ -56,7 +56,7 @@ class Removals:
         if removal.kind == "move" and removal.user == removal.to:
             return True
         loses_rows = removal.to in self.emptied or removal.to in self._forgotten
-        if self._size >= _AT_ONCE or (removal.kind == "move" and loses_rows):
+        if self._size >= AT_ONCE or (removal.kind == "move" and loses_rows):
             return False
         origins = self._origins(removal.user)
         if removal.kind == "forget":

@@ -77,19 +77,26 @@ class ServerFunctions:
         answers: dict[int, Any] = {}
 
         def attempt() -> None:
-            waiting = [index for index in range(len(calls)) if index not in answers]
-            reason = ""
-            for index, reply in zip(waiting, self._send([calls[index] for index in waiting]), strict=True):
-                if isinstance(reply, Exception):
-                    reason = str(self._as_transient(reply))
-                else:
-                    answers[index] = reply
+            reason = self._ask(calls, answers)
+            if self._missing:
+                reason = self._ask(calls, answers)  # loads them first
             if reason:
                 raise Transient(reason)
 
         if calls:
             retrying("Redis", self._give_up_s, attempt)
         return [answers[index] for index in range(len(calls))]
+
+    def _ask(self, calls: Sequence[Call], answers: dict[int, Any]) -> str:
+        """Make the calls that have no answer yet; returns why some still have none, empty when all have."""
+        waiting = [index for index in range(len(calls)) if index not in answers]
+        reason = ""
+        for index, reply in zip(waiting, self._send([calls[index] for index in waiting]), strict=True):
+            if isinstance(reply, Exception):
+                reason = str(self._as_transient(reply))
+            else:
+                answers[index] = reply
+        return reason
 
     def _send(self, calls: Sequence[Call]) -> Iterator[Any]:
         try:

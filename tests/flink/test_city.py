@@ -12,11 +12,13 @@ from harness import assert_same_profiles, fresh_settings, hot_client, hot_profil
 
 from livetags.rights import erase_person
 from livetags.runner import Finished, migrated_clickhouse
-from schemas.redis_keys import identifier_key, tombstone_key
+from schemas.redis_keys import identifier_key, tombstone_key, trigger_tombstone_key
 from schemas.settings import Settings
 from udfs.privacy.pseudonym import KeyedPseudonyms
 
 pytestmark = [pytest.mark.flink, pytest.mark.stores]
+
+_STAYING = (tombstone_key, trigger_tombstone_key, identifier_key)
 
 # Several windows, so that links, moves and erasures lie in different ones.
 _WINDOW = {"replay_window_records": 3_000}
@@ -56,7 +58,7 @@ def counts_per_shard(settings: Settings, finished: Finished) -> list[tuple[Any, 
 def places_of(settings: Settings, names: set[str]) -> set[str]:
     """Where any of the names is, but for the records of an erasure and whose the identifiers are."""
     search = Search(names)
-    staying = tuple(key(settings.redis_key_prefix, "").rstrip("}").encode() for key in (tombstone_key, identifier_key))
+    staying = tuple(key(settings.redis_key_prefix, "").rstrip("}").encode() for key in _STAYING)
     found = {
         "redis"
         for piece in redis_content(hot_client(settings), f"{settings.redis_key_prefix}:*")

@@ -50,13 +50,15 @@ from schemas.pb.livetags.v1.dpi_pb2 import DpiRecord
 from schemas.pb.livetags.v1.rebuild_pb2 import RebuildRecord
 from schemas.pb.livetags.v1.rights_pb2 import RIGHTS_ACTION_EXPORT, RightsRecord
 from schemas.pseudonym_keys import KeysError, rotated
-from schemas.redis_keys import identifier_key, profile_key, tombstone_key
+from schemas.redis_keys import identifier_key, profile_key, tombstone_key, trigger_tombstone_key
 from schemas.settings import KEYS_FILE, Settings
 from sources import FEEDS
 from udfs.privacy.pseudonym import KeyedPseudonyms
 from udfs.tags import GROUPS
 
 pytestmark = [pytest.mark.flink, pytest.mark.stores]
+
+_STAYING = (tombstone_key, trigger_tombstone_key, identifier_key)
 
 _DAYS = 4
 _AFTER_MS = T0_MS + _DAYS * DAY_MS
@@ -386,7 +388,7 @@ def test_a_request_to_be_erased_empties_both_stores_and_the_state(live: Live) ->
     search = Search(names_of(person, live.pseudonyms))
     prefix = live.settings.redis_key_prefix
     # and whose the identifiers are
-    staying = tuple(f"redis {key(prefix, '').rstrip('}')}" for key in (tombstone_key, identifier_key))
+    staying = tuple(f"redis {key(prefix, '').rstrip('}')}" for key in _STAYING)
 
     def places() -> set[str]:
         found = hits(stores_content(live.settings), search)

@@ -195,7 +195,7 @@ def test_the_topic_has_to_be_set(livetags: Command, write: Write) -> None:
         assert "rule_topic=kafka://host:port/topic" in err
     code, _, err = livetags("rules", "list", "--topic", "--set", "rule_topic=localhost:9092")
     assert code == 2
-    assert "expected kafka://host:port/topic" in err
+    assert "expected kafka://host:port[,host:port]/topic" in err
 
 
 def test_a_damaged_file_in_the_folder_is_named(livetags: Command, tmp_path: Path) -> None:

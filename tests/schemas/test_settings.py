@@ -321,3 +321,16 @@ def test_every_setting_has_a_default() -> None:
 )
 def test_a_masked_url_hides_the_password_however_it_is_written(url: str) -> None:
     assert "hunter2" not in masked_url(url)
+
+
+@pytest.mark.parametrize("topic", ["", "kafka://h:9092/triggers", "kafka://a:1,b:2/live.tags_1-x"])
+def test_triggers_go_to_a_topic_or_to_none(topic: str) -> None:
+    assert Settings(trigger_topic=topic).trigger_topic == topic
+
+
+@pytest.mark.parametrize(
+    "topic", ["triggers", "kafka://h:1", "kafka://h:1/", "kafka://h/t", "kafka://u:p@h:1/t", "x://h:1/t"]
+)
+def test_a_topic_that_is_none_is_refused_with_what_was_expected(topic: str) -> None:
+    with pytest.raises(ValidationError, match=r"trigger_topic\n.*expected kafka://host:port"):
+        Settings(trigger_topic=topic)

@@ -160,6 +160,23 @@ def test_erase_takes_the_receipts_before_it(sink: ClickHouseHistorySink, stored:
     assert stored.whose(final=False) == [("id-2", "b"), ("id-4", "b")]
 
 
+def test_a_receipt_that_comes_after_the_erasure_goes_too(sink: ClickHouseHistorySink, stored: Stored) -> None:
+    """Receipts come by way of the hot sink, so they may be behind."""
+    erase = Removal("erase", "a", time_ms=T0_MS + 5)
+    sink.write_batch([HistoryBatch(removals=[erase])])
+    many = [receipt(n, f"u{n}") for n in range(900)]
+    sink.write_batch([HistoryBatch(receipts=[receipt(4), receipt(5), receipt(6), *many])])
+    assert [row for row in stored.whose(final=False) if row[1] == "a"] == [("id-6", "a")]
+    assert len(stored.whose()) == 901
+
+
+def test_a_receipt_that_comes_after_a_withdrawal_has_no_values(sink: ClickHouseHistorySink, stored: Stored) -> None:
+    forget = Removal("forget", "a", groups=("app",), time_ms=T0_MS + 5)
+    sink.write_batch([HistoryBatch(removals=[forget])])
+    sink.write_batch([HistoryBatch(receipts=[receipt(5), receipt(6), receipt(4, "b")])])
+    assert stored.rows("id, length(values)") == [("id-4", 4), ("id-5", 0), ("id-6", 4)]
+
+
 def test_a_move_gives_the_receipts_to_the_other(sink: ClickHouseHistorySink, stored: Stored) -> None:
     sink.write_batch([HistoryBatch(receipts=[receipt(1), receipt(2, "b")])])
     before = stored.rows("* EXCEPT user", final=False)

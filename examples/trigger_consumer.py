@@ -1,0 +1,118 @@
+"""Reads livetags' triggers from Redis as one of a consumer group, and prints them.
+
+    pip install redis
+    python examples/trigger_consumer.py --group campaign --consumer one
+
+Start it on several machines or in several terminals with the same group and different consumers: each trigger goes to
+one of them. Stop it and start it again: it goes on where it was, first with what it had not acknowledged. What a
+consumer that is gone has left is taken over by another. A trigger can come twice, so whatever is done about one must be
+harmless to repeat, or remember the trigger's id. More: docs/triggers.md.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import socket
+import time
+from contextlib import suppress
+from datetime import UTC, datetime
+from typing import Any
+
+import redis
+
+BATCH = 100
+BLOCK_MS = 1_000
+AWAY_S = 1.0
+
+
+class Consumer:
+    """One consumer of a group; `read` gives what it has to act on next."""
+
+    def __init__(self, client: redis.Redis, stream: str, group: str, name: str, claim_after_ms: int) -> None:
+        self._client = client
+        self._stream = stream
+        self._group = group
+        self._name = name
+        self._claim_after_ms = claim_after_ms
+        self._cursor: bytes | str = "0-0"  # how far the search for what others have left has come
+        self._left_over = True  # from before a restart, under the same name
+
+    def read(self) -> list[tuple[bytes, dict[bytes, bytes]]]:
+        """Entries: own ones not acknowledged, else those others have left, else new ones; waits a second for these."""
+        try:
+            if self._left_over:
+                found = self._read_group("0")
+                self._left_over = bool(found)
+                return found
+            return self._claimed() or self._read_group(">")
+        except redis.ResponseError as error:
+            if not str(error).startswith("NOGROUP"):
+                raise
+            self._create_group()
+            return []
+
+    def acknowledge(self, entry: bytes) -> None:
+        """Say that the entry is dealt with: nobody of the group gets it again."""
+        self._client.xack(self._stream, self._group, entry)
+
+    def _create_group(self) -> None:
+        try:
+            # from the beginning of the stream; "$" would begin with what comes from now on
+            self._client.xgroup_create(self._stream, self._group, id="0", mkstream=True)
+        except redis.ResponseError as error:
+            if not str(error).startswith("BUSYGROUP"):  # another consumer was faster
+                raise
+
+    def _read_group(self, after: str) -> list[tuple[bytes, dict[bytes, bytes]]]:
+        found: Any = self._client.xreadgroup(
+            self._group, self._name, {self._stream: after}, count=BATCH, block=BLOCK_MS
+        )
+        return list(found[0][1]) if found else []
+
+    def _claimed(self) -> list[tuple[bytes, dict[bytes, bytes]]]:
+        answer: Any = self._client.xautoclaim(
+            self._stream, self._group, self._name, self._claim_after_ms, self._cursor, count=BATCH
+        )
+        self._cursor, found = answer[:2]
+        return list(found)
+
+
+def sentence(trigger: dict[str, Any]) -> str:
+    """The trigger in a line."""
+    at = datetime.fromtimestamp(trigger["at_ms"] / 1000, UTC)
+    values = ", ".join(f"{name}={value}" for name, value in trigger["values"].items())
+    return f"{at:%Y-%m-%d %H:%M:%S} UTC  {trigger['user']}  {trigger['rule']}: {trigger['scene']} ({values})"
+
+
+def consume(consumer: Consumer) -> None:
+    """Act on triggers until interrupted."""
+    while True:
+        try:
+            for entry, fields in consumer.read():
+                if fields:  # else it was erased, or trimmed, before it was acknowledged
+                    print(sentence(json.loads(fields[b"json"])), flush=True)
+                consumer.acknowledge(entry)
+        except (redis.ConnectionError, redis.TimeoutError) as error:
+            print(f"Redis is away ({type(error).__name__}), trying again; Ctrl-C ends", flush=True)
+            time.sleep(AWAY_S)
+
+
+def main() -> None:
+    """Entry point."""
+    parser = argparse.ArgumentParser(description="prints livetags' triggers, as one of a consumer group")
+    parser.add_argument("--url", default="redis://127.0.0.1:6379/0", help="of Redis; `livetags status` says it")
+    parser.add_argument("--prefix", default="lt", help="livetags' setting redis_key_prefix")
+    parser.add_argument("--group", default="example", help="consumers of one group share the triggers")
+    parser.add_argument("--consumer", default=socket.gethostname(), help="a name that stays through restarts")
+    parser.add_argument("--claim-after-s", type=float, default=60.0, help="who is silent for so long counts as gone")
+    chosen = parser.parse_args()
+    # no decode_responses: the field pb is no text
+    client = redis.Redis.from_url(chosen.url, socket_timeout=10.0)
+    stream = f"{chosen.prefix}:{{triggers}}"
+    with suppress(KeyboardInterrupt):
+        consume(Consumer(client, stream, chosen.group, chosen.consumer, round(chosen.claim_after_s * 1000)))
+
+
+if __name__ == "__main__":
+    main()
