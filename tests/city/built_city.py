@@ -6,7 +6,7 @@ import csv
 import json
 from collections import defaultdict
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -47,6 +47,8 @@ class BuiltCity:
     people: list[dict[str, Any]]
     dirt: list[dict[str, Any]]
     summary: dict[str, Any]
+    by_person: dict[str, dict[str, list[Any]]] = field(default_factory=dict)
+    """Feed -> person -> records, as far as a test has sorted them so."""
 
     @classmethod
     def of(cls, folder: Path) -> BuiltCity:
