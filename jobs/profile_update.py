@@ -43,6 +43,7 @@ from schemas.settings import Settings
 from sources import FEEDS
 
 NAME = "profile_update"
+_SECOND_WINDOW_PARTS = 4
 
 
 def build(
@@ -70,6 +71,9 @@ def build(
 
     kafka_properties = {name: value.get_secret_value() for name, value in settings.kafka_properties.items()}
     window_ms = replay_window(settings, run) if run.bounded else settings.window_ms
+    # What the doors pass on comes in a burst after each of their windows: a shorter one collects it, and is waited for
+    # less. A replay needs the same windows at both, to put the records back in order.
+    second_window_ms = window_ms if run.bounded else max(window_ms // _SECOND_WINDOW_PARTS, 1)
     batches = shard_batches(  # Row(shard, Row(shard, [key ...], [value ...], [position ...], [number ...]))
         t_env,
         run,
@@ -99,7 +103,7 @@ def build(
         forwarded = door.get_side_output(FORWARDED)  # Row(person's shard, number, packed Forwarded)
         profiles = (  # packed HotBatch
             _processed(
-                keyed_by_shard(forwarded_batches(t_env, forwarded, run, window_ms=window_ms), FORWARDED_TYPE),
+                keyed_by_shard(forwarded_batches(t_env, forwarded, run, window_ms=second_window_ms), FORWARDED_TYPE),
                 ProfileOperator(settings.public(), run, settings.shards),
                 updates,
             )

@@ -76,10 +76,14 @@ class TriggerMemory(Struct, array_like=True):
         Rule -> what it remembers; rules that remember nothing are not there.
     traffic
         Use of data.
+    newest_ms
+        Kind of event -> time of the newest one: an older one says nothing of what is so now. Only of kinds that a level
+        looks at.
     wake_ms
         The time at which the shard will look at the person by itself: not after the first `due_ms`; 0: never.
     """
 
     rules: dict[str, RuleMemory] = field(default_factory=dict)
     traffic: TrafficMemory | None = None
+    newest_ms: dict[str, int] = field(default_factory=dict)
     wake_ms: int = 0

@@ -137,6 +137,7 @@ def golden_profile() -> Profile:
             remaining_mb=5.5,
             included_mb=6.5,
         ),
+        newest_ms={"presence": 1_767_225_600_028},
         wake_ms=1_767_225_600_027,
     )
     return profile

@@ -4,8 +4,9 @@ Every rule is a small automaton per person (docs/rules.md): its memory is part o
 failures. Decisions are in event time: of what happens by itself (a stay that has lasted, a tag that has faded,
 something that did not follow) the exact instant counts, whoever notices it and when.
 
-Order of arrival: what is older than what a rule has already looked at changes nothing. So a late record neither ends a
-situation that later records have shown to go on, nor brings one back that is over. What happens by itself waits
+Order of arrival: what is older than what a rule has already looked at changes nothing, and no situation begins with an
+event older than the newest of its kind. So a late record neither ends a situation that later records have shown to go
+on, nor brings one back that is over. What happens by itself waits
 `grace_ms` beyond its instant, so records that are late by less are in time.
 
 The rule's memory holds one open episode per person. Rules with nothing to remember (a pulse without cool-down) keep no
@@ -81,8 +82,11 @@ class Triggers:
 
     def before(self, profile: Profile, time_ms: int) -> list[Fired]:
         """What has happened by itself up to an event that is about to be folded."""
-        if profile.triggers is None:
+        memory = profile.triggers
+        if memory is None:
             return []
+        if time_ms - time_ms % MS_PER_DAY > profile.last_event_ms:  # the person's first event of a day
+            self._drop_idle(memory, time_ms)
         return self.settle(profile, time_ms - self._grace_ms - 1)  # the very instant is the event's
 
     def settle(self, profile: Profile, until_ms: int) -> list[Fired]:
@@ -119,7 +123,7 @@ class Triggers:
         for alarm in output.alarms:
             self._look(profile, memory, event, "drift", alarm_values(alarm), fired)
             self._fade_anew(profile, memory)
-        profile.triggers = memory if memory.rules or memory.traffic is not None else None
+        profile.triggers = memory if memory.rules or memory.newest_ms or memory.traffic is not None else None
         return fired
 
     def next_due_ms(self, profile: Profile) -> int:
@@ -142,7 +146,6 @@ class Triggers:
         for rule, one in list(memory.rules.items()):
             compiled = self._known(memory, rule, one)
             if compiled is None or one.phase == IDLE:
-                self._drop_if_idle(memory, rule, compiled, event.event_time_ms)
                 continue
             if compiled.unless is not None and compiled.unless.on == kind:
                 self._may_stop(profile, compiled, one, event.event_time_ms, values)
@@ -155,6 +158,8 @@ class Triggers:
                 continue
             if self._holds(profile, compiled, compiled.select, values, event):
                 self._qualified(profile, memory, compiled, event, values, fired)
+        if self._set.levels_of(kind):
+            memory.newest_ms[kind] = max(memory.newest_ms.get(kind, 0), event.event_time_ms)
 
     def _look_at_tags(
         self, profile: Profile, memory: TriggerMemory, event: Event, evidence: Sequence[Evidence], fired: list[Fired]
@@ -226,7 +231,7 @@ class Triggers:
         if time_ms <= one.newest_ms:
             return
         if one.phase == IDLE:
-            if not holds:
+            if not holds or time_ms < memory.newest_ms.get(compiled.select.on, 0):
                 return
             one.version, one.since_ms, one.newest_ms = compiled.rule.version, time_ms, time_ms
             if compiled.hold_ms:
@@ -450,18 +455,19 @@ class Triggers:
             one.version = rule.version
         return one
 
-    def _drop_if_idle(self, memory: TriggerMemory, rule: str, compiled: CompiledRule | None, time_ms: int) -> None:
-        """Forget a rule that is retired, or has nothing left that matters."""
-        one = memory.rules.get(rule)
-        if one is None:
-            return
-        if compiled is not None:
-            kept_ms = max(compiled.cooldown_ms, compiled.within_ms, _LATE_AT_MOST_MS)
-            if compiled.rule.once_per is not None:
-                kept_ms = max(kept_ms, _LONGEST_PERIOD_MS)
-            if max(one.newest_ms, one.fired_ms, *one.times_ms) + kept_ms >= time_ms:
-                return
-        del memory.rules[rule]
+    def _drop_idle(self, memory: TriggerMemory, time_ms: int) -> None:
+        """Forget rules that are retired, or have nothing left that matters."""
+        for rule, one in list(memory.rules.items()):
+            if one.phase != IDLE:
+                continue
+            compiled = self._set.current.get(rule)
+            if compiled is not None:
+                kept_ms = max(compiled.cooldown_ms, compiled.within_ms, _LATE_AT_MOST_MS)
+                if compiled.rule.once_per is not None:
+                    kept_ms = max(kept_ms, _LONGEST_PERIOD_MS)
+                if max(one.newest_ms, one.fired_ms, *one.times_ms) + kept_ms >= time_ms:
+                    continue
+            del memory.rules[rule]
 
     def _forget(self, profile: Profile, memory: TriggerMemory) -> None:
         """A decision about consent has come: forget what is no longer covered."""
@@ -469,6 +475,7 @@ class Triggers:
             compiled = self._set.current.get(rule)
             if compiled is None or not self._permitted(profile, compiled):
                 del memory.rules[rule]
+        memory.newest_ms = {}
         if not allowed(profile.consents, "profiling", self._rules) and memory.traffic is not None:
             memory.traffic.recent = []
             memory.traffic.window_ms = memory.traffic.usual_ms = 0

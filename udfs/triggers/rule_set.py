@@ -30,6 +30,7 @@ class RuleSet:
         self._by_kind: dict[str, dict[str, dict[str, list[CompiledRule]]]] = {}
         self._by_tag: dict[tuple[str, str], list[CompiledRule]] = {}
         self._kinds: frozenset[str] = frozenset()
+        self._level_kinds: frozenset[str] = frozenset()
 
     def replace(self, rules: Iterable[TriggerRule], older: Iterable[TriggerRule] = ()) -> list[Refused]:
         """Put these rules in force, and no others; returns those that can't be used, of which an earlier version stays.
@@ -78,6 +79,10 @@ class RuleSet:
         """Whether any rule looks at that kind of event, be it to end an episode."""
         return kind in self._kinds
 
+    def levels_of(self, kind: str) -> bool:
+        """Whether any rule watches for a situation that begins and ends with that kind of event."""
+        return kind in self._level_kinds
+
     def about_tag(self, group: str, tag: str) -> Iterable[CompiledRule]:
         """Rules on tags that name this tag."""
         return self._by_tag.get((group, tag), ())
@@ -90,6 +95,9 @@ class RuleSet:
             for selected in (compiled.select, compiled.unless)
             if selected is not None and compiled.rule.id in self.current
         )
+        self._level_kinds = frozenset(
+            compiled.select.on for compiled in self.current.values() if compiled.rule.shape == "level"
+        ) - {"tags", "drift"}
         for compiled in self.current.values():
             on, match = compiled.select.on, compiled.select.match
             if on == "tags":

@@ -291,7 +291,13 @@ def test_memory_of_what_is_long_over_goes() -> None:
     assert life.profile.triggers is not None
     assert life.profile.triggers.rules
     life.see(seen(T0_MS + 3 * DAY_MS))
-    assert life.profile.triggers is None
+    assert life.profile.triggers.rules == {}
+
+
+def test_a_late_sighting_does_not_begin_a_stay_that_later_ones_have_shown_to_be_over() -> None:
+    life = Life(rule("level", "presence", match={"district_kind": ["mall"]}))
+    assert life.see(seen(T0_MS + 60 * M), seen(T0_MS + 30 * M, "mall")) == []
+    assert len(life.see(seen(T0_MS + 61 * M, "mall"))) == 1
 
 
 def test_grace_lets_late_records_be_in_time() -> None:

@@ -1,0 +1,1 @@
+"""Scene triggers measured: throughput with many rules, and the time from an event to its trigger in the stream."""
