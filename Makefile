@@ -86,6 +86,10 @@ test: check test-fast  ## everything: checks, then tests with real stores, a rea
 bench: $(STAMP)  ## measured comparison of this job, per-event PyFlink and Flink SQL (about 45 minutes)
 	@$(BIN)/python -m bench.engine
 
+.PHONY: bench-triggers
+bench-triggers: $(STAMP)  ## rate under many rules, latency of triggers: docs/trigger-benchmark.md (about 25 minutes; QUICK=1: 5)
+	@$(BIN)/python -m bench.triggers $(if $(QUICK),--quick)
+
 DRIFT_VENV := .venv-drift
 DRIFT_STAMP := $(DRIFT_VENV)/.installed
 

@@ -23,7 +23,8 @@ from bench.triggers.producer import Plan, Produced
 from bench.triggers.reader import Reader
 from livetags import ledger
 from livetags.embedded import topics
-from livetags.job_process import JobProcess
+from livetags.job_process import JobFailed, JobProcess
+from livetags.key_file import ensure_keys
 from livetags.rule_updates import publish, rules_folder
 from livetags.runner import prepare_stores
 from schemas.redis_keys import trigger_stream_key
@@ -92,6 +93,7 @@ class LiveJob:
         self.window_ms, self.rules = window_ms, len(rules)
         self._bootstrap = bootstrap
         self._produced = 0
+        ensure_keys(self.settings)
         publish(self.settings, rules)
         empty_redis(self.settings)
 
@@ -230,6 +232,10 @@ def measure(
     BenchError
         When the job or a producer fails, or something is missing.
     """
-    with LiveJob(settings, bootstrap, window_ms, [*rules, probe_rule()] if rules or shares else [], scratch) as job:
-        sustained = job.sustained(flows)
-        return Measured(sustained, [job.latency(share, sustained.rate * share) for share in shares])
+    in_force = [*rules, probe_rule()] if shares else rules
+    try:
+        with LiveJob(settings, bootstrap, window_ms, in_force, scratch) as job:
+            sustained = job.sustained(flows)
+            return Measured(sustained, [job.latency(share, sustained.rate * share) for share in shares])
+    except JobFailed as error:
+        raise BenchError(str(error)) from None
