@@ -90,10 +90,11 @@ def _text(report: Report, picture: str) -> str:
     ]
     for measured in report.by_window:
         for latency in measured.latencies:
+            waits = (latency.p50_ms, latency.p99_ms, latency.p999_ms, latency.max_ms)
             lines.append(
-                f"| {latency.window_ms} ms | {measured.sustained.rate:,.0f} | {latency.share:.0%} | "
-                f"{latency.rate:,.0f} | {latency.p50_ms:,.0f} ms | {latency.p99_ms:,.0f} ms | "
-                f"{latency.p999_ms:,.0f} ms | {latency.max_ms:,.0f} ms | {latency.probes:,} | {latency.lost} | {_verdict(latency)} |"
+                f"| {latency.window_ms} ms | {measured.sustained.rate:,.0f} | {latency.share:.0%} | {latency.rate:,.0f} | "
+                + " | ".join(f"{wait:,.0f} ms" for wait in waits)
+                + f" | {latency.probes:,} | {latency.lost} | {_verdict(latency)} |"
             )
     lines += ["", f"![Latency against throughput by micro-batch window]({picture})", ""]
     return "\n".join(lines)

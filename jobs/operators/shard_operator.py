@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import logging
+import sys
 from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import Any
@@ -32,6 +33,7 @@ HOT_TYPE = Types.PICKLED_BYTE_ARRAY()  # packed HotBatch
 
 _log = logging.getLogger(__name__)
 _GC_THRESHOLDS = (200_000, 20, 100)
+_SWITCH_INTERVAL_S = 0.0005
 SWEEP_INTERVAL_MS = 24 * 3_600_000
 _COUNTED = ("events_in", "folded", "duplicates")
 _METRICS = (*_COUNTED, "rejected", "drift_alarms", "fleet_shifts")
@@ -58,6 +60,10 @@ class ShardOperator(KeyedProcessFunction):  # type: ignore[misc]
         # A batch is some 100,000 small tuples without cycles, freed by reference counting at its end. Collecting as
         # often as the default asks took 29 % of the operator's time (docs/decisions/0006-cache-blobs.md).
         gc.set_threshold(*_GC_THRESHOLDS)
+        # In thread mode several operators and writers share one interpreter lock, and each call into the JVM or a store
+        # lets go of it; getting it back from a busy thread takes up to this long, several times a batch
+        # (docs/decisions/0012-triggers.md).
+        sys.setswitchinterval(_SWITCH_INTERVAL_S)
         blobs = runtime_context.get_map_state(
             MapStateDescriptor("profiles", Types.STRING(), Types.PICKLED_BYTE_ARRAY())
         )
