@@ -76,4 +76,5 @@ def scenes(
         return
     out.print(scene_table(scores))
     duplicates = len(replayed.triggers) - len({trigger.id for trigger in replayed.triggers})
-    out.print(f"{len(replayed.triggers):,} triggers, {duplicates} of them twice; excused: nobody could tell")
+    out.print(f"{len(replayed.triggers):,} triggers, {duplicates} of them twice")
+    out.print("right: the same person within the time stated; open: nobody could tell; late: event time")

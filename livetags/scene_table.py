@@ -10,7 +10,7 @@ from rich.table import Table
 
 from livetags.scene_score import SceneScore
 
-_NUMBERS = ("planted", "fired", "matched", "excused", "precision", "recall", "late, p99")
+_NUMBERS = ("arose", "fired", "right", "open", "prec.", "recall", "late p99")
 _MINUTE_S, _HOUR_S, _DAY_S = 60, 3_600, 86_400
 
 

@@ -92,7 +92,8 @@ def _text(report: Report, picture: str) -> str:
         for latency in measured.latencies:
             waits = (latency.p50_ms, latency.p99_ms, latency.p999_ms, latency.max_ms)
             lines.append(
-                f"| {latency.window_ms} ms | {measured.sustained.rate:,.0f} | {latency.share:.0%} | {latency.rate:,.0f} | "
+                f"| {latency.window_ms} ms | {measured.sustained.rate:,.0f} | {latency.share:.0%} "
+                f"| {latency.rate:,.0f} | "
                 + " | ".join(f"{wait:,.0f} ms" for wait in waits)
                 + f" | {latency.probes:,} | {latency.lost} | {_verdict(latency)} |"
             )
