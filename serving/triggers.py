@@ -22,7 +22,10 @@ FROM {database:Identifier}.triggers FINAL
 
 _BY_ID = _RECEIPTS + "WHERE id = {id:String} LIMIT 1"
 
-_NEWEST = _RECEIPTS + "WHERE user = {user:String} ORDER BY at_ms DESC, rule, id LIMIT {limit:UInt32}"
+_NEWEST = _RECEIPTS + (
+    "WHERE (empty({user:String}) OR user = {user:String}) AND (empty({rule:String}) OR rule = {rule:String}) "
+    "ORDER BY at_ms DESC, rule, id LIMIT {limit:UInt32}"
+)
 
 _BETWEEN = """
 FROM {database:Identifier}.triggers FINAL
@@ -95,9 +98,9 @@ def receipt_of(client: Client, database: str, trigger: str) -> Receipt | None:
     return found[0] if found else None
 
 
-def newest_receipts(client: Client, database: str, user: str, limit: int) -> list[Receipt]:
-    """The newest `limit` receipts of a person (pseudonym) by event time, newest first."""
-    return _receipts(client, _NEWEST, {"database": database, "user": user, "limit": limit})
+def newest_receipts(client: Client, database: str, user: str, limit: int, rule: str = "") -> list[Receipt]:
+    """The newest `limit` receipts by event time, newest first; of a person (pseudonym) and a rule, empty: of all."""
+    return _receipts(client, _NEWEST, {"database": database, "user": user, "rule": rule, "limit": limit})
 
 
 def rule_counts(client: Client, database: str, from_ms: int, until_ms: int) -> list[RuleCount]:

@@ -54,8 +54,18 @@ def test_the_newest_of_a_person(history: ClickHouseHistorySink, clickhouse_clien
     assert newest_receipts(clickhouse_client, database, "u", 2) == [written[1], written[2]]
     assert newest_receipts(clickhouse_client, database, "u", 9) == [written[1], written[2], written[0]]
     assert newest_receipts(clickhouse_client, database, "nobody", 9) == []
+    other = Receipt(trigger(8, "u", rule="other"), 1)
+    history.write_batch([HistoryBatch(receipts=[other])])
+    assert newest_receipts(clickhouse_client, database, "", 3) == [written[3], written[1], other]
+    assert newest_receipts(clickhouse_client, database, "", 9, "other") == [other]
+    assert newest_receipts(clickhouse_client, database, "u", 9, written[0].trigger.rule) == [
+        written[1],
+        written[2],
+        written[0],
+    ]
     history.write_batch([HistoryBatch(removals=[Removal("erase", "u", time_ms=T0_MS)])])
     assert newest_receipts(clickhouse_client, database, "u", 9) == []
+    assert newest_receipts(clickhouse_client, database, "", 9) == [written[3]]
 
 
 def test_counts_of_the_rules_between_two_times(
