@@ -10,7 +10,7 @@ import msgspec
 from clickhouse_connect.driver.client import Client
 from msgspec import Struct
 
-from schemas.outputs import Receipt, Trigger
+from schemas.outputs import Receipt, RuleDocument, Trigger
 
 _RECEIPTS = """
 SELECT
@@ -51,6 +51,12 @@ ORDER BY rule
 _RULE = """
 SELECT document FROM {database:Identifier}.trigger_rules FINAL
 WHERE rule = {rule:String} AND version = {version:UInt32}
+"""
+
+
+_RULES = """
+SELECT rule, version, document FROM {database:Identifier}.trigger_rules FINAL
+ORDER BY rule, version
 """
 
 
@@ -120,6 +126,11 @@ def rule_document(client: Client, database: str, rule: str, version: int) -> str
     """A version of a rule as it was written, JSON; None if it never took effect."""
     rows = _rows(client, _RULE, {"database": database, "rule": rule, "version": version})
     return str(rows[0][0]) if rows else None
+
+
+def rule_documents(client: Client, database: str) -> list[RuleDocument]:
+    """Every version of every rule that was published or took effect, by rule, the lowest version first."""
+    return [RuleDocument(*row) for row in _rows(client, _RULES, {"database": database})]
 
 
 def _span(database: str, from_ms: int, until_ms: int) -> dict[str, Any]:

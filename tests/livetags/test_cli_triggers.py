@@ -4,19 +4,32 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import dataclass
 from itertools import count
+from pathlib import Path
 
 import pytest
 import redis
 from clickhouse_connect.driver.client import Client
 from made_triggers import T0_MS, trigger
+from msgspec.structs import replace as altered
 
+from city import build
+from livetags.checked_rules import checked_rules
+from livetags.in_process import replay
+from livetags.inputs import resolve
 from livetags.key_file import ensure_keys
-from schemas.outputs import HistoryBatch, Receipt
+from livetags.scenes import scenes_folder
+from schemas.outputs import HistoryBatch, Receipt, Removal, RuleDocument, Trigger
+from schemas.pseudonym_keys import PseudonymKeys, new_keys
 from schemas.redis_keys import identifier_key
 from schemas.settings import Settings
+from schemas.trigger_rule import TriggerRule
 from sinks.clickhouse_history import ClickHouseHistorySink
+from sources.dictionaries import load
 from udfs.privacy.pseudonym import KeyedPseudonyms
+from udfs.tags import GROUPS
+from udfs.triggers.rule_set import RuleSet
 
 pytestmark = pytest.mark.stores
 
@@ -105,3 +118,117 @@ def test_a_store_that_is_away_is_one_line(command: Command, monkeypatch: pytest.
     code, _, err = command("triggers", "--set", "sink_timeout_s=0.5")
     assert code == 2
     assert "ClickHouse at http://127.0.0.1:1 does not answer" in err.replace("\n", " ")
+
+
+# A small city under the shipped scenes
+
+
+@dataclass
+class City:
+    """A city's files, the keys of its pseudonyms, and what the shipped scenes fire in it."""
+
+    folder: Path
+    keys: PseudonymKeys
+    rules: list[TriggerRule]
+    fired: list[Trigger]
+
+    def first_of(self, rule: str) -> Trigger:
+        return next(each for each in self.fired if each.rule == rule)
+
+
+@pytest.fixture(scope="module")
+def city(tmp_path_factory: pytest.TempPathFactory) -> City:
+    folder = tmp_path_factory.mktemp("city")
+    build(folder, 40, 10, 1)
+    settings = Settings(data_dir=folder / "data", dictionaries_dir=folder / "dictionaries")
+    keys, rules = new_keys(), [each.rule for each in checked_rules([scenes_folder()], settings)]
+    rule_set = RuleSet(settings.rules(GROUPS).groups)
+    rule_set.replace(rules)
+    dictionaries = load(settings.dictionaries_folder())
+    inputs, now_ms = resolve("all", str(folder)), T0_MS + 400 * 86_400_000
+    replayed = replay(inputs, settings, KeyedPseudonyms(keys), dictionaries, now_ms, rule_set=rule_set, settle=True)
+    return City(folder, keys, rules, replayed.triggers)
+
+
+@pytest.fixture
+def in_city(command: Command, city: City, history: ClickHouseHistorySink, monkeypatch: pytest.MonkeyPatch) -> Command:
+    """The command where the city's triggers are in the history."""
+    monkeypatch.setenv("LIVETAGS_PSEUDONYM_KEYS", city.keys.to_json())
+    monkeypatch.setenv("LIVETAGS_DICTIONARIES_DIR", str(city.folder / "dictionaries"))
+    documents = [RuleDocument(rule.id, rule.version, json.dumps(rule.document())) for rule in city.rules]
+    receipts = [Receipt(each, 0 if each.shadow else each.decided_ms + 7) for each in city.fired]
+    history.write_batch([HistoryBatch(rules=documents, receipts=receipts)])
+    return command
+
+
+def test_a_receipt_is_shown_in_full(in_city: Command, city: City) -> None:
+    fired = city.first_of("traffic-80-used")
+    code, out, _ = in_city("trigger", fired.id)
+    assert code == 0
+    for told in (fired.user, "traffic-80-used, version 1", fired.episode, "7 ms later", "remaining_share", fired.log):
+        assert told in out
+    assert "confirmed" not in out
+    report = json.loads(in_city("trigger", fired.id, "--json")[1])
+    assert report["receipt"]["values"] == fired.values
+    assert "explanation" not in report
+
+
+def test_every_scene_s_decision_is_explained(in_city: Command, city: City) -> None:
+    rules = {each.rule for each in city.fired}
+    assert len(rules) > 15
+    for rule in sorted(rules):
+        code, out, _ = in_city("trigger", city.first_of(rule).id, "--explain")
+        assert code == 0, (rule, out)
+        assert out.splitlines()[-1] == "the decision is confirmed"
+    report = json.loads(in_city("trigger", city.first_of("traffic-80-used").id, "--explain", "--json")[1])
+    assert report["explanation"]["confirmed"]
+    assert any("remaining_share <= 0.2 is true" in step["text"] for step in report["explanation"]["steps"])
+
+
+def test_a_replay_fires_the_very_same_trigger(in_city: Command, city: City) -> None:
+    fired = city.first_of("contact-rested")  # by time alone
+    code, out, _ = in_city("trigger", fired.id, "--explain", "--input", str(city.folder))
+    assert code == 0, out
+    assert "the replay fires the very same trigger" in out
+
+
+def test_an_altered_receipt_is_not_confirmed(in_city: Command, city: City, history: ClickHouseHistorySink) -> None:
+    fired = city.first_of("traffic-80-used")
+    history.write_batch(
+        [HistoryBatch(receipts=[Receipt(altered(fired, values={**fired.values, "remaining_share": 0.9}), 7)])]
+    )
+    code, out, _ = in_city("trigger", fired.id, "--explain")
+    assert code == 1
+    assert "NOT confirmed: when: remaining_share <= 0.2 is false, with remaining_share = 0.9" in out
+    # a value under which the rule fires as well is seen by the replay alone
+    history.write_batch(
+        [HistoryBatch(receipts=[Receipt(altered(fired, values={**fired.values, "remaining_share": 0.01}), 7)])]
+    )
+    assert in_city("trigger", fired.id, "--explain")[0] == 0
+    code, out, _ = in_city("trigger", fired.id, "--input", str(city.folder))
+    assert code == 1
+    assert "values.remaining_share is 0.01, replayed" in out
+    assert "NOT confirmed: the replay says otherwise" in out
+
+
+def test_values_emptied_by_a_withdrawal_are_said(in_city: Command, city: City, history: ClickHouseHistorySink) -> None:
+    fired = city.first_of("traffic-80-used")
+    history.write_batch([HistoryBatch(removals=[Removal("forget", fired.user, groups=("usage_mb",))])])
+    code, out, _ = in_city("trigger", fired.id, "--explain")
+    assert code == 1
+    assert "NOT confirmed: its values were emptied when the person withdrew a consent" in out
+    assert json.loads(in_city("trigger", fired.id, "--explain", "--json")[1])["explanation"]["emptied"]
+
+
+def test_what_can_t_be_explained_is_said(in_city: Command, city: City, history: ClickHouseHistorySink) -> None:
+    code, _, err = in_city("trigger", "unknown")
+    assert code == 1
+    assert "no such trigger" in err
+    stray = altered(city.fired[0], id="stray", version=9)
+    history.write_batch([HistoryBatch(receipts=[Receipt(stray, 0)])])
+    code, out, _ = in_city("trigger", "stray", "--explain")
+    assert code == 1
+    assert "was never published" in out
+    code, _, err = in_city("trigger", "stray", "--input", "kafka://localhost:1")
+    assert code == 2
+    assert "this replays files" in err.replace("\n", " ")

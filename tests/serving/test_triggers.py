@@ -17,6 +17,7 @@ from serving.triggers import (
     receipt_of,
     rule_counts,
     rule_document,
+    rule_documents,
     rule_latencies,
 )
 from sinks.clickhouse_history import ClickHouseHistorySink
@@ -108,6 +109,9 @@ def test_latencies_are_of_what_was_sent(
 
 
 def test_a_rule_can_be_read_as_it_was(history: ClickHouseHistorySink, clickhouse_client: Client, database: str) -> None:
-    history.write_batch([HistoryBatch(rules=[RuleDocument("r", 1, '{"id":"r"}'), RuleDocument("r", 2, "{}")])])
+    written = [RuleDocument("r", 1, '{"id":"r"}'), RuleDocument("r", 2, "{}")]
+    for _ in range(2):
+        history.write_batch([HistoryBatch(rules=written)])
+    assert rule_documents(clickhouse_client, database) == written
     assert rule_document(clickhouse_client, database, "r", 1) == '{"id":"r"}'
     assert rule_document(clickhouse_client, database, "r", 3) is None
