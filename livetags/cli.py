@@ -18,6 +18,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from livetags import (  # noqa: F401  (the cli_* add their commands)
+    cli_backtest,
     cli_city,
     cli_drift,
     cli_privacy,

@@ -1,10 +1,11 @@
-"""The commands `livetags triggers` and `livetags trigger`, over real stores."""
+"""The commands `livetags triggers`, `livetags trigger` and `livetags rules backtest`, over real stores."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from itertools import count
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from made_triggers import T0_MS, trigger
 from msgspec.structs import replace as altered
 
 from city import build
+from livetags import ledger
 from livetags.checked_rules import checked_rules
 from livetags.in_process import replay
 from livetags.inputs import resolve
@@ -232,3 +234,78 @@ def test_what_can_t_be_explained_is_said(in_city: Command, city: City, history: 
     code, _, err = in_city("trigger", "stray", "--input", "kafka://localhost:1")
     assert code == 2
     assert "this replays files" in err.replace("\n", " ")
+
+
+# Rules tried out on the same city
+
+
+@pytest.fixture
+def tried(in_city: Command, city: City, tmp_path: Path) -> Path:
+    """A next version of a scene in force, which asks for a shorter stay."""
+    assert in_city("rules", "publish", str(scenes_folder()))[0] == 0
+    text = (scenes_folder() / "mall-stay.yaml").read_text()
+    file = tmp_path / "mall-stay.yaml"
+    file.write_text(text.replace("version: 1", "version: 2").replace("hold: 30m", "hold: 21m"))
+    return file
+
+
+def test_a_rule_is_tried_out_beside_those_in_force(in_city: Command, city: City, tried: Path) -> None:
+    whole = ("--days", "30", "--input", str(city.folder))
+    code, out, _ = in_city("rules", "backtest", str(tried), "school-stay", *whole, "--json")
+    assert code == 0
+    told = json.loads(out)
+    stay, school = told["rules"]
+    was = [each for each in city.fired if each.rule == "mall-stay" and each.at_ms <= told["until_ms"]]
+    assert (stay["rule"], stay["version"], stay["fired_before"]) == ("mall-stay", 2, len(was))
+    assert stay["fired"] > stay["fired_before"]
+    assert stay["people"] >= len({each.user for each in was})
+    assert (school["fired"], school["version"]) == (school["fired_before"], 1)
+    assert told["days"] == pytest.approx(10.0, abs=0.1)
+    assert 0 < stay["contacts"] < stay["fired"]
+    overlap = {each["rule"]: each["people"] for each in stay["overlaps"]}["video-music-opened"]
+    assert 0 < overlap <= stay["people"]
+
+    code, out, _ = in_city(
+        "rules", "backtest", str(tried), *whole, "--max-a-day", "9", "--max-a-week", "99", "--quiet", "0-0"
+    )
+    assert code == 0
+    assert "10.0 days of event time" in out
+    assert "mall-stay and video-music-opened: " in out
+    shown = next(line for line in out.splitlines() if "mall-stay" in line and "│" in line)
+    cells = [cell.strip() for cell in shown.split("│")[1:-1]]
+    assert cells[2] == cells[6] == str(stay["fired"])  # nearly no caps: every trigger is a contact
+
+
+def test_it_finds_what_the_runs_have_read(
+    in_city: Command, city: City, tried: Path, clickhouse_client: Client, database: str
+) -> None:
+    code, _, err = in_city("rules", "backtest", str(tried))
+    assert code == 2
+    assert "the ledger holds no run" in err
+    started = datetime.fromtimestamp((T0_MS + 400 * 86_400_000) / 1000, UTC)
+    inputs = resolve("all", str(city.folder))
+    ledger.record(clickhouse_client, database, ledger.RunRecord("r", "profile_update", [], "finished", started), inputs)
+    code, out, err = in_city("rules", "backtest", str(tried), "--days", "2", "--json")
+    assert code == 0
+    assert "replaying" in err
+    told = json.loads(out)
+    assert told["days"] == 2.0
+    begin, end = told["from_ms"], told["until_ms"]
+    was = sum(each.rule == "mall-stay" and begin <= each.at_ms <= end for each in city.fired)
+    assert told["rules"][0]["fired_before"] == was
+
+
+def test_what_can_t_be_tried_out_is_refused(in_city: Command, tried: Path, city: City) -> None:
+    tried.write_text(tried.read_text() + "colour: red\n")
+    code, _, err = in_city("rules", "backtest", str(tried), "--input", str(city.folder))
+    assert code == 1
+    assert f"{tried}:" in err
+    assert "colour: unknown" in err
+    for arguments, said in (
+        (["unheard-of"], "no such file, and no such rule was published"),
+        (["mall-stay", "--quiet", "night"], "--quiet expects local hours such as 22-8"),
+        (["mall-stay", "--input", "kafka://localhost:1"], "this replays files"),
+    ):
+        code, _, err = in_city("rules", "backtest", *arguments)
+        assert code == 2
+        assert said in err.replace("\n", " ")
