@@ -8,6 +8,7 @@ trigger of a replay, from which everything follows.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import timedelta
 from math import exp2, isfinite, isnan
 
 import cel
@@ -320,13 +321,18 @@ def _since(trigger: Trigger, compiled: CompiledRule) -> Step:
         return Step(False, f"episode is {episode!r}, expected when the situation began")
     lasted_ms = at_ms - int(episode)
     if compiled.rule.shape == "absence":
-        held, told = lasted_ms == compiled.within_ms, f"{compiled.within_ms} ms after it began"
+        held, told = lasted_ms == compiled.within_ms, _lasting(compiled.within_ms)
     elif trigger.cause == "enter":
-        held, told = lasted_ms == compiled.hold_ms, f"{compiled.hold_ms} ms after the situation began"
+        held, told = lasted_ms == compiled.hold_ms, _lasting(compiled.hold_ms)
     else:
         least_ms = compiled.hold_ms + compiled.hold_exit_ms
-        held, told = lasted_ms >= max(least_ms, 1), f"at least {least_ms} ms after the situation began"
-    return Step(held, f"fired {lasted_ms} ms after episode {episode} began, by the rule {told}")
+        held, told = lasted_ms >= max(least_ms, 1), f"{_lasting(least_ms)} or more"
+    return Step(held, f"fired {_lasting(lasted_ms)} after episode {episode} began, by the rule {told} after it")
+
+
+def _lasting(duration_ms: int) -> str:
+    """A duration for people, exact: ``0:30:00``, or ``1 day, 0:00:00.250000``."""
+    return str(timedelta(milliseconds=duration_ms))
 
 
 def _equal(episode: str, expected: str, meaning: str) -> Step:
