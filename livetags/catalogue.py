@@ -5,8 +5,18 @@ from __future__ import annotations
 from typing import Any
 
 from schemas.purposes import PURPOSES
-from schemas.tag_group import FOREVER_DAYS, TagGroup
+from schemas.tag_group import FOREVER_DAYS, MoreTags, TagGroup
 from udfs.tags import GROUPS
+
+_MORE_TAGS: dict[MoreTags, str] = {
+    "any": "any",
+    "apps": "apps and sites of apps.csv",
+    "categories": "categories of apps.csv",
+    "intents": "intents of keywords.csv, and each with _budget",
+    "districts": "districts of districts.csv",
+    "provinces": "provinces of cells.csv and districts.csv",
+    "regions": "regions of regions.csv",
+}
 
 
 def entries() -> list[dict[str, Any]]:
@@ -17,6 +27,11 @@ def entries() -> list[dict[str, Any]]:
 def half_life_text(half_life_days: float) -> str:
     """A half-life for people: ``7 d``, or ``forever`` for what does not fade."""
     return "forever" if half_life_days >= FOREVER_DAYS else f"{half_life_days:g} d"
+
+
+def tags_text(group: TagGroup) -> str:
+    """The tags there are, for people: by name, and where others come from."""
+    return ", ".join([*group.tags, *([_MORE_TAGS[group.more_tags]] if group.more_tags else [])])
 
 
 def _entry(group: TagGroup) -> dict[str, Any]:
@@ -35,5 +50,7 @@ def _entry(group: TagGroup) -> dict[str, Any]:
         "stores": group.stores,
         "order_free": group.order_free,
         "drift": group.drift,
+        "tags": list(group.tags),
+        "more_tags": group.more_tags,
         "meaning": group.meaning,
     }

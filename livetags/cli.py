@@ -17,7 +17,17 @@ from pydantic import SecretStr
 from rich.markup import escape
 from rich.table import Table
 
-from livetags import cli_city, cli_drift, cli_privacy, cli_rules, cli_scenes, ledger, verify_logs  # noqa: F401  (the cli_* add their commands)
+from livetags import (  # noqa: F401  (the cli_* add their commands)
+    cli_backtest,
+    cli_city,
+    cli_drift,
+    cli_privacy,
+    cli_rules,
+    cli_scenes,
+    cli_triggers,
+    ledger,
+    verify_logs,
+)
 from livetags.console import AsJson, SetOption, SettingsFile, app, err, load_settings, out, time_ms
 from livetags.embedded import jars, java, stores, topics
 from livetags.embedded.processes import StoreStartError

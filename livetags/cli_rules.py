@@ -90,7 +90,7 @@ def list_(
       livetags rules list
       livetags rules list --all --json
     """
-    log = _published(load_settings(settings, set_), topic)
+    log = published_log(load_settings(settings, set_), topic)
     shown = [(rule, False) for rule in log.current().values()]
     if all_:
         shown += [(rule, True) for id_ in log.retired if (rule := _newest(log, id_)) is not None]
@@ -129,7 +129,7 @@ def show(
       livetags rules show video-fan > video-fan.yaml
       livetags rules show video-fan --version 1
     """
-    log = _published(load_settings(settings, set_), topic)
+    log = published_log(load_settings(settings, set_), topic)
     versions = log.versions(id_)
     rule = versions.get(version) if version is not None else log.current().get(id_) or _newest(log, id_)
     if rule is None:
@@ -159,8 +159,8 @@ def diff(
       livetags rules diff scenes/ --topic --set rule_topic=kafka://localhost:9092/rules
     """
     chosen = load_settings(settings, set_)
-    checked = _checked(paths, chosen)
-    found = rule_diff(_published(chosen, topic), [each.rule for each in checked])
+    checked = checked_or_refused(paths, chosen)
+    found = rule_diff(published_log(chosen, topic), [each.rule for each in checked])
     if as_json:
         print(msgspec.json.encode(found).decode())
     else:
@@ -199,7 +199,7 @@ def publish(
       livetags rules publish video.yaml --shadow
     """
     chosen = load_settings(settings, set_)
-    checked = _checked(paths, chosen)
+    checked = checked_or_refused(paths, chosen)
     wanted = [each.rule.model_copy(update={"shadow": True}) if shadow else each.rule for each in checked]
     try:
         update = _place(topic).publish(chosen, wanted)
@@ -266,14 +266,16 @@ def _place(topic: bool) -> _Place:
     return rule_updates
 
 
-def _published(chosen: Settings, topic: bool) -> RuleLog:
+def published_log(chosen: Settings, topic: bool) -> RuleLog:
+    """All that was published; what jobs leave out is shown."""
     log = _place(topic).published(chosen)
     for reason in log.refused:
         err.print(f"left out, as the jobs do: {reason}", markup=False)
     return log
 
 
-def _checked(paths: Sequence[Path], chosen: Settings) -> list[WrittenRule]:
+def checked_or_refused(paths: Sequence[Path], chosen: Settings) -> list[WrittenRule]:
+    """Rules that can be used; else what is wrong with them is shown, and the command ends with exit code 1."""
     try:
         return checked_rules(paths, chosen)
     except RulesRefused as refused:

@@ -6,7 +6,7 @@ One shard, windows of records as in a replay, so every profile is the one the jo
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 
@@ -18,6 +18,7 @@ from schemas.position import pack_position
 from schemas.pseudonyms import Pseudonyms
 from schemas.run import Run
 from schemas.settings import Settings
+from schemas.trigger_rule import FOREVER_MS
 from sources.replay import in_step
 from udfs.privacy.pseudonym import KeyedPseudonyms
 from udfs.stages.door import Door, Record
@@ -126,6 +127,12 @@ class InProcess:
             hot = apply_rebuilds(answers, states, counts, self.rules, now_ms, history)
             self._tell(hot, history, counts)
 
+    def settle(self, now_ms: int) -> None:
+        """Let everything happen that will by itself, however late: no more records come."""
+        persons = list(self.result.people)
+        updated = self._people.wake(persons, self._persons, self.result.profiles, FOREVER_MS, now_ms)
+        self._tell(updated.hot, updated.history, self.result.profiles)
+
     def _tell(self, hot: HotBatch, history: HistoryBatch, counts: ShardCounts) -> None:
         tell_shifts(counts, history)
         self.result.alarms += history.alarms
@@ -145,9 +152,15 @@ def replay(
     on_progress: Callable[[int], None] | None = None,
     on_batch: OnBatch | None = None,
     rule_set: RuleSet | None = None,
+    settle: bool = False,
+    erased: Mapping[str, int] | None = None,
 ) -> Replayed:
-    """Replay files through both stages; with `rule_set`, see what its rules fire."""
-    run = Run("in-process", tuple(source.as_feed_input() for source in inputs), True)
+    """Replay files through both stages; with `rule_set`, see what its rules fire.
+
+    With `settle` also what will happen by itself after the last record, as in a job that goes on. `erased` are persons
+    whose past up to a time is not to come back.
+    """
+    run = Run("in-process", tuple(source.as_feed_input() for source in inputs), True, erased=dict(erased or {}))
     stages = InProcess(run, inputs, settings, pseudonyms, dictionaries, on_batch, rule_set)
     began = time.perf_counter()
     records = _records(inputs, settings.max_record_bytes)
@@ -157,6 +170,8 @@ def replay(
         done += len(window)
         if on_progress is not None:
             on_progress(done)
+    if settle:
+        stages.settle(now_ms)
     stages.result.seconds = time.perf_counter() - began
     return stages.result
 

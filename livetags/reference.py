@@ -6,13 +6,14 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
-from livetags.catalogue import entries
+from livetags.catalogue import entries, tags_text
 from livetags.rule_schema import rule_schema_text
 from schemas.purposes import PURPOSES
 from schemas.reasons import MEANING
 from schemas.settings import Settings
 from sources import FEEDS
 from udfs.cleaning.correction import MEANING as CORRECTIONS
+from udfs.tags import GROUPS
 from udfs.triggers.vocabulary import CIRCUMSTANCES, KINDS, Variable
 
 
@@ -47,20 +48,22 @@ def tags_page() -> str:
         "suffix is the decayed count); `fact`, one tag at a time, the one with the newest evidence. *In order*: the "
         "evidence looks at earlier events, so a late event may count differently than it would have in time. *Drift*: "
         "`watched`, changes of a person's behaviour are noticed by its shares; `rebuilt` and `watched`, earlier "
-        "evidence is down-weighted when one was.",
+        "evidence is down-weighted when one was. *Tags*: the names there are; those of a dictionary are in the "
+        "operator's own files (`livetags dictionaries DIR` checks them).",
         "",
     ]
     for family in dict.fromkeys(entry["family"] for entry in entries()):
         lines += [
             f"## {family}",
             "",
-            "| group | kind | unit | half-life | from | purpose | sensitivity | version | in order | drift | meaning |",
-            "|---|---|---|---|---|---|---|---|---|---|---|",
+            "| group | kind | unit | half-life | from | purpose | sensitivity | version | in order | drift | tags "
+            "| meaning |",
+            "|---|---|---|---|---|---|---|---|---|---|---|---|",
         ]
         lines += [
             f"| `{e['name']}` | {e['kind']} | {e['unit']} | {e['half_life']} | {', '.join(e['sources'])} "
             f"| {e['purpose']} | {e['sensitivity']} | {e['version']} | {'' if e['order_free'] else 'yes'} "
-            f"| {e['drift']} | {e['meaning']} |"
+            f"| {e['drift']} | {tags_text(GROUPS[e['name']])} | {e['meaning']} |"
             for e in entries()
             if e["family"] == family
         ]

@@ -9,8 +9,9 @@ from clickhouse_connect.driver.client import Client
 
 from livetags import ledger, oracle, verify
 from livetags.embedded import topics
-from livetags.inputs import Input, input_named
+from livetags.inputs import Input
 from livetags.log_records import records_of
+from livetags.past_inputs import inputs_of, judged_at_ms, newest_runs
 from livetags.runner import Progress
 from schemas.settings import Settings
 from serving.erasures import erasures
@@ -37,9 +38,8 @@ def verify_against_logs(
     NothingToVerify
         When there is neither.
     """
-    runs = _newest_runs(ledger.runs(client, settings.clickhouse_database))
-    named = {(i["feed"], i["input"]): None for run in reversed(runs) for i in run.inputs}
-    inputs = given if given is not None else [input_named(feed, name) for feed, name in named]
+    runs = newest_runs(ledger.runs(client, settings.clickhouse_database))
+    inputs = given if given is not None else inputs_of(runs)
     if not inputs:
         msg = "the ledger holds no run: run a job first, or name a log with --feed and --input"
         raise NothingToVerify(msg)
@@ -53,7 +53,7 @@ def verify_against_logs(
     expected = oracle.recompute(
         records,
         settings,
-        _judged_at_ms(runs),
+        judged_at_ms(runs),
         lambda n: progress.events(n, None),
         pseudonyms=KeyedPseudonyms(settings.keys()) if any(i.feed.linked for i in inputs) else None,
         dictionaries=load(settings.dictionaries_folder()),
@@ -98,25 +98,3 @@ def _without(
     dead_letters = {letter: user for letter, user in expected.dead_letters.items() if user not in later}
     alarms = {key: alarm for key, alarm in expected.alarms.items() if key[0] not in later}
     return expected._replace(profiles=profiles, dead_letters=dead_letters, alarms=alarms)
-
-
-def _judged_at_ms(runs: list[ledger.RunRecord]) -> int:
-    """The time by which "in the future" was judged: runs to an end judged at about their start, others judge still."""
-    if runs and all(run.status in ("finished", ledger.EMPTY) for run in runs):
-        return max(int(run.started_at.timestamp() * 1000) for run in runs)
-    return int(time.time() * 1000)
-
-
-def _newest_runs(runs: list[ledger.RunRecord]) -> list[ledger.RunRecord]:
-    """The newest runs that together cover every input: their totals are the log's.
-
-    A run that reads from a savepoint has its predecessor's records in its totals. Where an older run read more inputs
-    than newer ones, it stands for them.
-    """
-    chosen: list[tuple[set[tuple[str, str]], ledger.RunRecord]] = []
-    for run in reversed(runs):
-        inputs = {(i["feed"], i["input"]) for i in run.inputs}
-        if run.status != "failed" and not inputs <= set().union(*(c for c, _ in chosen)):
-            chosen = [(c, r) for c, r in chosen if not c <= inputs]
-            chosen.append((inputs, run))
-    return [run for _, run in chosen]

@@ -21,6 +21,8 @@ class GroupRule(Struct, frozen=True):
         Purpose a person must have consented to.
     hot, history
         Whether it goes to Redis, to ClickHouse.
+    tags
+        All the tags there can be; None: others too.
     rebuilt, watched
         Whether drift down-weights its earlier evidence; whether drift is noticed by it.
     """
@@ -33,6 +35,7 @@ class GroupRule(Struct, frozen=True):
     history: bool = True
     rebuilt: bool = False
     watched: bool = False
+    tags: frozenset[str] | None = None
 
 
 class Rules(Struct, frozen=True):

@@ -341,6 +341,7 @@ class Settings(BaseSettings):
                     group.stores != "hot",
                     group.drift != "",
                     group.drift == "watched",
+                    frozenset(group.tags) if not group.more_tags else None,
                 )
                 for name, group in groups.items()
             },

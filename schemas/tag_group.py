@@ -14,6 +14,7 @@ Kind = Literal["weight", "numeric", "fact"]
 Stores = Literal["both", "hot", "history"]
 Drift = Literal["", "rebuilt", "watched"]
 Sensitivity = Literal["low", "personal", "sensitive"]
+MoreTags = Literal["", "any", "apps", "categories", "intents", "districts", "provinces", "regions"]
 
 FOREVER_DAYS = float(MAX_HALF_LIFE_DAYS)
 """Half-life of what does not fade: facts."""
@@ -50,6 +51,11 @@ class TagGroup(Struct, frozen=True):
     drift
         ``rebuilt``: when the person's behaviour has drifted, its earlier evidence is down-weighted. ``watched``: that
         too, and the shares of its tags are what drift is noticed by; each piece of evidence counts once.
+    tags
+        Names of its tags, as far as the code knows them.
+    more_tags
+        What other tags there can be: none (empty), those of a dictionary (apps and sites; their categories; intents of
+        searches, and each as ``<intent>_budget``; districts; provinces; regions), or ``any``.
     order_free
         Whether its evidence is the same whatever the order of a person's events; false where it looks at earlier ones.
     """
@@ -67,6 +73,8 @@ class TagGroup(Struct, frozen=True):
     version: int = 1
     order_free: bool = True
     drift: Drift = ""
+    tags: tuple[str, ...] = ()
+    more_tags: MoreTags = "any"
 
     @property
     def half_life_ms(self) -> int:

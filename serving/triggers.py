@@ -10,7 +10,7 @@ import msgspec
 from clickhouse_connect.driver.client import Client
 from msgspec import Struct
 
-from schemas.outputs import Receipt, Trigger
+from schemas.outputs import Receipt, RuleDocument, Trigger
 
 _RECEIPTS = """
 SELECT
@@ -22,7 +22,10 @@ FROM {database:Identifier}.triggers FINAL
 
 _BY_ID = _RECEIPTS + "WHERE id = {id:String} LIMIT 1"
 
-_NEWEST = _RECEIPTS + "WHERE user = {user:String} ORDER BY at_ms DESC, rule, id LIMIT {limit:UInt32}"
+_NEWEST = _RECEIPTS + (
+    "WHERE (empty({user:String}) OR user = {user:String}) AND (empty({rule:String}) OR rule = {rule:String}) "
+    "ORDER BY at_ms DESC, rule, id LIMIT {limit:UInt32}"
+)
 
 _BETWEEN = """
 FROM {database:Identifier}.triggers FINAL
@@ -48,6 +51,12 @@ ORDER BY rule
 _RULE = """
 SELECT document FROM {database:Identifier}.trigger_rules FINAL
 WHERE rule = {rule:String} AND version = {version:UInt32}
+"""
+
+
+_RULES = """
+SELECT rule, version, document FROM {database:Identifier}.trigger_rules FINAL
+ORDER BY rule, version
 """
 
 
@@ -95,9 +104,9 @@ def receipt_of(client: Client, database: str, trigger: str) -> Receipt | None:
     return found[0] if found else None
 
 
-def newest_receipts(client: Client, database: str, user: str, limit: int) -> list[Receipt]:
-    """The newest `limit` receipts of a person (pseudonym) by event time, newest first."""
-    return _receipts(client, _NEWEST, {"database": database, "user": user, "limit": limit})
+def newest_receipts(client: Client, database: str, user: str, limit: int, rule: str = "") -> list[Receipt]:
+    """The newest `limit` receipts by event time, newest first; of a person (pseudonym) and a rule, empty: of all."""
+    return _receipts(client, _NEWEST, {"database": database, "user": user, "rule": rule, "limit": limit})
 
 
 def rule_counts(client: Client, database: str, from_ms: int, until_ms: int) -> list[RuleCount]:
@@ -117,6 +126,11 @@ def rule_document(client: Client, database: str, rule: str, version: int) -> str
     """A version of a rule as it was written, JSON; None if it never took effect."""
     rows = _rows(client, _RULE, {"database": database, "rule": rule, "version": version})
     return str(rows[0][0]) if rows else None
+
+
+def rule_documents(client: Client, database: str) -> list[RuleDocument]:
+    """Every version of every rule that was published or took effect, by rule, the lowest version first."""
+    return [RuleDocument(*row) for row in _rows(client, _RULES, {"database": database})]
 
 
 def _span(database: str, from_ms: int, until_ms: int) -> dict[str, Any]:

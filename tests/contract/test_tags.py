@@ -38,6 +38,7 @@ from schemas.person_memory import PersonMemory
 from schemas.purposes import PURPOSES
 from schemas.rules import Rules
 from schemas.tag_group import FOREVER_DAYS, TagGroup
+from sources.dictionaries import PRICE_BANDS
 from udfs.profile.decay import decayed
 from udfs.tags import FAMILIES, FEED_OF, GROUPS, evidence_of, families_of, forget
 
@@ -132,7 +133,7 @@ EVENTS: dict[type[Event], st.SearchStrategy[Event]] = {
         ids,
         times_ms,
         st.just(USER),
-        counts,
+        counts | st.integers(1, 99),
         st.sampled_from(["", "male", "female"]),
         words,
         times_ms | st.just(0),
@@ -141,7 +142,7 @@ EVENTS: dict[type[Event], st.SearchStrategy[Event]] = {
         words,
         words,
         words,
-        words,
+        st.sampled_from(["", *PRICE_BANDS]),
         counts,
         counts,
         st.lists(st.sampled_from(["age", "gender", "device_brand", "device_model"])).map(tuple),
@@ -296,6 +297,28 @@ def test_no_identifier_is_in_a_tag_and_none_decides_one(events: list[Event]) -> 
     assert not [each for each in identifiers if each.encode() in msgspec.msgpack.encode(memory)]
 
 
+@often
+@given(lives)
+def test_where_all_tags_are_declared_there_are_no_others(events: list[Event]) -> None:
+    closed = {name: group.tags for name, group in GROUPS.items() if not group.more_tags}
+    assert not [(group, tag) for group, tag, _ in told(events, PersonMemory()) if tag not in closed.get(group, (tag,))]
+
+
+@pytest.mark.parametrize("group", GROUPS.values(), ids=GROUPS)
+def test_tags_are_declared_once_or_said_to_be_open(group: TagGroup) -> None:
+    assert group.tags or group.more_tags
+    assert len(set(group.tags)) == len(group.tags)
+    assert all(group.tags)
+
+
+def test_every_declared_tag_is_some_day_evidence() -> None:
+    """By a life that has all of it: a declared name that nothing gives would be a slip of the pen."""
+    memory = PersonMemory()
+    found = {each[:2] for each in told(_a_full_life(), memory)}
+    declared = {(group.name, tag) for group in GROUPS.values() for tag in group.tags}
+    assert declared - found == {("content", "unknown")}  # it is cleaning that says so
+
+
 def test_memory_stays_small_whatever_happens() -> None:
     memory = PersonMemory()
     told(_ten_thousand(), memory)
@@ -369,6 +392,59 @@ def _ten_thousand() -> list[Event]:
                 )
             )
         )
+    return events
+
+
+def _a_full_life() -> list[Event]:
+    """Everything that bands and kinds tell apart, happening to one person."""
+    events: list[Event] = []
+
+    def happen(kind: type[Event], time_ms: int, *fields: object) -> None:
+        events.append(kind(USER, len(events), time_ms, *fields))  # type: ignore[arg-type]
+
+    day = T0_MS
+    for age in (10, 20, 30, 40, 50, 60, 70):
+        for gender, band in (("female", "low"), ("male", "mid"), ("female", "high"), ("male", "premium")):
+            happen(Registration, day, USER, age, gender, "", day, f"Model {age}", "", "", "", "", band)
+            day += DAY_MS
+    for days in (0, 100, 500, 1_500, 2_500):
+        happen(Registration, day + days * DAY_MS, USER, 0, "", "", T0_MS)
+    day += 3_000 * DAY_MS
+    for amount in (10.0, 140.0, 300.0, 3_000.0):
+        for kind in ("bill", "recharge"):
+            happen(Billing, day, kind, amount)
+            day += DAY_MS
+    for share in (0.0, 0.05, 0.2, 0.4, 0.9):
+        happen(Billing, day, "balance", 0.0, "", share, 1.0)
+    for megabytes in (1, 1, 4, 0):  # steady, more, hardly any
+        for _ in range(30):
+            day += DAY_MS
+            happen(DataUsage, day, 0, megabytes * 10**9)
+    for kind, outgoing in (("voice", True), ("voice", False), ("sms", True), ("sms", False)):
+        happen(Call, day, kind, outgoing, "peer", 60.0, 5)
+        day += DAY_MS
+    for hour in (1, 8, 14, 20):
+        happen(AppUse, day - day % DAY_MS + (hour - 8) * HOUR_MS, "a", "", 1, 1)
+    for category in ("property", "cars", "renovation"):
+        happen(AppUse, day, "a", category, 1, 1)
+    for channel in ("sms", "push", "call", "popup"):
+        for result in ("sent", "clicked", "refused"):
+            happen(Contact, day, channel, result, "offer", CONTACT)
+    happen(CardsOpened, day, 3)
+    happen(Purchase, day, "COFFEE", 1.0, 2.0)
+    for district_kind in ("mall", "airport", "station", "school", "leisure"):
+        for minutes in (0, 15, 30):
+            happen(Presence, day + minutes * 60_000, "attach", "", "北京", district_kind, district_kind)
+        day += HOUR_MS
+    happen(Presence, day, "attach", "", "北京", "云栖商务区", "business")
+    happen(Presence, day + 60_000, "attach", "", "广东", "珠江商务区", "business")
+    day += 5 * DAY_MS
+    monday = day - day % DAY_MS + ((4 - day // DAY_MS) % 7) * DAY_MS - 8 * HOUR_MS
+    for night in range(5):
+        for hour in range(24):
+            at_work = 9 <= hour < 18
+            where = ("云栖商务区", "business") if at_work else ("望山新城", "new_estate")
+            happen(Presence, monday + night * DAY_MS + hour * HOUR_MS, "attach", "", "北京", *where)
     return events
 
 

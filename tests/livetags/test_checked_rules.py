@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 
 from livetags.checked_rules import RulesRefused, checked_rules
+from livetags.dictionary_updates import publish_dictionaries
+from livetags.scenes import scenes_folder
 from schemas.settings import Settings
 
 HEAD = "id: {id}\nversion: 1\nowner: growth\npurpose: marketing\nscene: watches video\nshape: pulse\non: app_use\n"
@@ -25,6 +27,8 @@ def file(tmp_path: Path) -> Path:
         ("when: >\n  flow_mb > 2.0 &&\n  flow > 3.0\n", 8, "when", "unknown flow: a rule on app_use knows app, "),
         ("when: flow_mb + 1.0\n", 8, "when", "expected true or false, got a float"),
         ("tags:\n  video: content:video\n  games: contents:games\n", 10, "tags.games", "unknown tag group 'contents'"),
+        ("tags:\n  night: rhythm:nigth\n", 9, "tags.night", "did you mean rhythm:night"),
+        ("tags:\n  video: content:vidio\n", 9, "tags.video", "content:video.; a new one is put into the dictionary"),
         ("tags: {video: video}\n", 8, "tags.video", "expected <group>:<tag>"),
         ("match:\n  app: [x]\n  flow_mb: ['1']\n", 10, "match.flow_mb", "expected one of app, category"),
     ],
@@ -39,6 +43,33 @@ def test_what_does_not_compile_is_said_with_its_line(
     assert (fault.line, fault.field) == (line, field)
     assert re.search(reason, fault.reason)
     assert str(refused.value).startswith(f"{file}:{line}: {field}: ")
+
+
+@pytest.mark.parametrize("tag", ["content:shows", "app:Neu", "intent:show_tickets_budget"])
+def test_the_dictionaries_in_force_say_which_tags_there_are(file: Path, tmp_path: Path, tag: str) -> None:
+    """Those of the settings, and once others were published those."""
+    settings = Settings(data_dir=tmp_path / "data")
+    file.write_text(HEAD.format(id="a") + f"tags: {{x: '{tag}'}}\n")
+    with pytest.raises(RulesRefused, match=rf"{file}:8: tags.x: unknown tag"):
+        checked_rules([file], settings)
+    assert not settings.data_dir.exists()
+    mine = tmp_path / "mine"
+    mine.mkdir()
+    (mine / "apps.csv").write_text("alias,app,category\nneu,Neu,shows\n")
+    (mine / "keywords.csv").write_text("keyword,intent\ntickets,show_tickets\n")
+    chosen = settings.model_copy(update={"dictionaries_dir": mine})
+    assert len(checked_rules([file], chosen)) == 1
+    publish_dictionaries(settings, mine)
+    assert len(checked_rules([file], settings)) == 1
+    publish_dictionaries(settings, scenes_folder().parent / "sources" / "data")
+    with pytest.raises(RulesRefused):
+        checked_rules([file], chosen)
+
+
+@pytest.mark.parametrize("tag", ["offer:anything", "device_brand:Neu", "home:nowhere", "product:x"])
+def test_where_anything_can_be_nothing_is_refused(file: Path, tmp_path: Path, tag: str) -> None:
+    file.write_text(HEAD.format(id="a") + f"tags: {{x: '{tag}'}}\n")
+    assert len(checked_rules([file], Settings(data_dir=tmp_path / "data"))) == 1
 
 
 def test_the_line_of_what_must_not_follow(file: Path) -> None:

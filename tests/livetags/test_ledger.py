@@ -10,7 +10,7 @@ from clickhouse_connect.driver.client import Client
 
 from livetags.inputs import Input, input_named
 from livetags.ledger import MixedLogs, RunRecord, Totals, inherit_totals, refuse_mixed, totals
-from livetags.verify_logs import _newest_runs
+from livetags.past_inputs import newest_runs
 from sources import FEEDS
 
 T0 = datetime(2026, 1, 1, tzinfo=UTC)
@@ -51,10 +51,10 @@ def test_an_input_is_found_again_by_its_name(files: list[str]) -> None:
 def test_the_newest_run_over_each_input_counts_and_failures_do_not() -> None:
     d, h = of("dpi", "a.pb"), of("household", "b.jsonl")
     both, only_h = run(1, "finished", d, h), run(2, "finished", h)
-    assert _newest_runs([run(1, "finished", d), run(2, "failed", d)]) == [run(1, "finished", d)]
-    assert _newest_runs([run(1, "finished", d), run(2, "finished", d)]) == [run(2, "finished", d)]
-    assert _newest_runs([both, only_h]) == [both]
-    assert _newest_runs([only_h, run(3, "finished", d, h)]) == [run(3, "finished", d, h)]
+    assert newest_runs([run(1, "finished", d), run(2, "failed", d)]) == [run(1, "finished", d)]
+    assert newest_runs([run(1, "finished", d), run(2, "finished", d)]) == [run(2, "finished", d)]
+    assert newest_runs([both, only_h]) == [both]
+    assert newest_runs([only_h, run(3, "finished", d, h)]) == [run(3, "finished", d, h)]
 
 
 @pytest.mark.stores

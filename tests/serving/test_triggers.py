@@ -17,6 +17,7 @@ from serving.triggers import (
     receipt_of,
     rule_counts,
     rule_document,
+    rule_documents,
     rule_latencies,
 )
 from sinks.clickhouse_history import ClickHouseHistorySink
@@ -54,8 +55,18 @@ def test_the_newest_of_a_person(history: ClickHouseHistorySink, clickhouse_clien
     assert newest_receipts(clickhouse_client, database, "u", 2) == [written[1], written[2]]
     assert newest_receipts(clickhouse_client, database, "u", 9) == [written[1], written[2], written[0]]
     assert newest_receipts(clickhouse_client, database, "nobody", 9) == []
+    other = Receipt(trigger(8, "u", rule="other"), 1)
+    history.write_batch([HistoryBatch(receipts=[other])])
+    assert newest_receipts(clickhouse_client, database, "", 3) == [written[3], written[1], other]
+    assert newest_receipts(clickhouse_client, database, "", 9, "other") == [other]
+    assert newest_receipts(clickhouse_client, database, "u", 9, written[0].trigger.rule) == [
+        written[1],
+        written[2],
+        written[0],
+    ]
     history.write_batch([HistoryBatch(removals=[Removal("erase", "u", time_ms=T0_MS)])])
     assert newest_receipts(clickhouse_client, database, "u", 9) == []
+    assert newest_receipts(clickhouse_client, database, "", 9) == [written[3]]
 
 
 def test_counts_of_the_rules_between_two_times(
@@ -98,6 +109,9 @@ def test_latencies_are_of_what_was_sent(
 
 
 def test_a_rule_can_be_read_as_it_was(history: ClickHouseHistorySink, clickhouse_client: Client, database: str) -> None:
-    history.write_batch([HistoryBatch(rules=[RuleDocument("r", 1, '{"id":"r"}'), RuleDocument("r", 2, "{}")])])
+    written = [RuleDocument("r", 1, '{"id":"r"}'), RuleDocument("r", 2, "{}")]
+    for _ in range(2):
+        history.write_batch([HistoryBatch(rules=written)])
+    assert rule_documents(clickhouse_client, database) == written
     assert rule_document(clickhouse_client, database, "r", 1) == '{"id":"r"}'
     assert rule_document(clickhouse_client, database, "r", 3) is None

@@ -6,7 +6,7 @@ from schemas.events import Billing, Registration
 from schemas.outputs import Evidence
 from schemas.person_memory import BaseMemory, PersonMemory
 from schemas.rules import Rules
-from schemas.tag_group import FOREVER_DAYS, Sensitivity, TagGroup
+from schemas.tag_group import FOREVER_DAYS, MoreTags, TagGroup
 from udfs.local_time import MS_PER_DAY
 from udfs.tags.stated import STATED, facts
 
@@ -15,10 +15,14 @@ EVENTS = (Registration, Billing)
 _PLAN_BIT = 1 << 4  # place of the plan among the attributes of `_registered`
 
 _AGES = ((18, "under_18"), (25, "18-24"), (35, "25-34"), (45, "35-44"), (55, "45-54"), (65, "55-64"))
+_OLDEST = "65+"
 _TENURES = ((90, "under_3m"), (365, "3m-1y"), (3 * 365, "1y-3y"), (5 * 365, "3y-5y"))
+_LONGEST = "5y+"
 
 
-def _fact(name: str, meaning: str, sources: tuple[str, ...], sensitivity: Sensitivity = "personal") -> TagGroup:
+def _fact(
+    name: str, meaning: str, sources: tuple[str, ...], tags: tuple[str, ...] = (), more_tags: MoreTags = "any"
+) -> TagGroup:
     return TagGroup(
         name=name,
         kind="fact",
@@ -28,16 +32,23 @@ def _fact(name: str, meaning: str, sources: tuple[str, ...], sensitivity: Sensit
         family="base",
         sources=sources,
         purpose="service",
-        sensitivity=sensitivity,
         order_free=False,  # a filled-in value counts only before the first stated one
+        tags=tags,
+        more_tags=more_tags,
     )
 
 
 GROUPS = (
     # Reading: the one tag there is; prefer weight 1 where a wrong guess would hurt.
-    _fact("age_band", "Age in years as last registered: under_18, 18-24 ... 55-64, 65+", ("registration",)),
-    _fact("gender", "Gender as last registered: female or male", ("registration",)),
-    _fact("region", "Home region as last registered, in its one spelling", ("registration",)),
+    _fact(
+        "age_band",
+        "Age in years as last registered: under_18, 18-24 ... 55-64, 65+",
+        ("registration",),
+        (*(band for _, band in _AGES), _OLDEST),
+        "",
+    ),
+    _fact("gender", "Gender as last registered: female or male", ("registration",), ("female", "male"), ""),
+    _fact("region", "Home region as last registered, in its one spelling", ("registration",), more_tags="regions"),
     _fact("occupation", "Occupation as last registered", ("registration",)),
     _fact("plan", "Plan of the last registration or bill", ("registration", "billing")),
     # Reading: brought up to date by every bill, so at most a month behind.
@@ -45,6 +56,8 @@ GROUPS = (
         "tenure",
         "Time since the earliest activation, as of the last registration or bill: under_3m, 3m-1y, 1y-3y, 3y-5y, 5y+",
         ("registration", "billing"),
+        (*(band for _, band in _TENURES), _LONGEST),
+        "",
     ),
 )
 
@@ -85,9 +98,9 @@ def age_band(years: int) -> str:
     """Band of an age in years; empty if not said (0)."""
     if years <= 0:
         return ""
-    return next((band for below, band in _AGES if years < below), "65+")
+    return next((band for below, band in _AGES if years < below), _OLDEST)
 
 
 def tenure_band(tenure_ms: int) -> str:
     """Band of a time as customer."""
-    return next((band for days, band in _TENURES if tenure_ms < days * MS_PER_DAY), "5y+")
+    return next((band for days, band in _TENURES if tenure_ms < days * MS_PER_DAY), _LONGEST)

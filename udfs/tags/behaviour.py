@@ -14,7 +14,7 @@ from schemas.events import AppUse, Presence
 from schemas.outputs import Evidence
 from schemas.person_memory import DISTRICT_KINDS, BehaviourMemory, PersonMemory
 from schemas.rules import Rules
-from schemas.tag_group import TagGroup
+from schemas.tag_group import MoreTags, TagGroup
 from udfs.local_time import MS_PER_DAY, MS_PER_HOUR, MS_PER_MINUTE, is_workday, local_day, local_hour
 
 EVENTS = (AppUse, Presence)
@@ -38,12 +38,15 @@ NEW_ESTATE_DAYS = 90
 
 _KIND_NUMBER = {kind: number for number, kind in enumerate(DISTRICT_KINDS)}
 _NEW_ESTATE = _KIND_NUMBER["new_estate"]
+_ALL = ("all",)
 _DAY_PARTS = ("night", "morning", "afternoon", "evening")
 _RHYTHM = tuple((("rhythm", part, 1.0),) for part in _DAY_PARTS)
 _VISITED = {_KIND_NUMBER[kind]: ("place", kind, 1.0) for kind in ("mall", "airport", "station", "school", "leisure")}
 
 
-def _group(name: str, unit: str, half_life_days: float, meaning: str) -> TagGroup:
+def _group(
+    name: str, unit: str, half_life_days: float, meaning: str, tags: tuple[str, ...] = (), more_tags: MoreTags = ""
+) -> TagGroup:
     return TagGroup(
         name=name,
         kind="weight",
@@ -55,22 +58,56 @@ def _group(name: str, unit: str, half_life_days: float, meaning: str) -> TagGrou
         purpose="location_services",
         sensitivity="sensitive",
         order_free=False,
+        tags=tags,
+        more_tags=more_tags,
     )
 
 
 GROUPS = (
     # Reading: the heaviest district is home; above half of all, surely so. weight * ln(2) / 30 is hours a night.
-    _group("home", "hours", 30.0, "Hours per business district between 22:00 and 07:00 local time, decayed."),
+    _group(
+        "home",
+        "hours",
+        30.0,
+        "Hours per business district between 22:00 and 07:00 local time, decayed.",
+        more_tags="districts",
+    ),
     # Reading: the heaviest district is the place of work or study, if it is not home.
-    _group("work", "hours", 30.0, "Hours per business district between 09:00 and 18:00 of workdays, decayed."),
+    _group(
+        "work",
+        "hours",
+        30.0,
+        "Hours per business district between 09:00 and 18:00 of workdays, decayed.",
+        more_tags="districts",
+    ),
     # Reading: weight * ln(2) / 30 is visits a day; a mall above 12, about twice a week, is a frequent visitor.
-    _group("place", "visits", 30.0, "Stays of 20 minutes or more per kind: mall, airport, station, school, leisure."),
+    _group(
+        "place",
+        "visits",
+        30.0,
+        "Stays of 20 minutes or more per kind: mall, airport, station, school, leisure.",
+        tuple(kind for _, kind, _ in _VISITED.values()),
+    ),
     # Reading: the sum over provinces above 4 is a business traveller, with few of them a visitor of one other place.
-    _group("travel", "days", 60.0, "Days seen in a province other than the usual one, per province, decayed."),
+    _group(
+        "travel",
+        "days",
+        60.0,
+        "Days seen in a province other than the usual one, per province, decayed.",
+        more_tags="provinces",
+    ),
     # Reading: above 10, most workdays of a month; below 1, works at home or not at all.
-    _group("commuter", "days", 14.0, "Workdays at the usual place of work after a night at home elsewhere, decayed."),
+    _group(
+        "commuter", "days", 14.0, "Workdays at the usual place of work after a night at home elsewhere, decayed.", _ALL
+    ),
     # Reading: above 100, some two weeks of nights, a new resident; fades after 90 days.
-    _group("new_estate", "hours", 30.0, "Hours of the night in a new estate in the first 90 days it is home, decayed."),
+    _group(
+        "new_estate",
+        "hours",
+        30.0,
+        "Hours of the night in a new estate in the first 90 days it is home, decayed.",
+        _ALL,
+    ),
     # Reading: share of the group's total; night above a quarter is night-active.
     TagGroup(
         name="rhythm",
@@ -81,6 +118,8 @@ GROUPS = (
         family="behaviour",
         sources=("dpi",),
         purpose="profiling",
+        tags=_DAY_PARTS,
+        more_tags="",
     ),
 )
 

@@ -15,6 +15,7 @@ EVENTS = (Billing, Order)
 _BILL_HALF_LIFE_DAYS = 90
 BILL_HALF_LIFE_MS = _BILL_HALF_LIFE_DAYS * MS_PER_DAY
 _MAX_YUAN = 1e9  # more is not remembered: `fold` refuses what lies beyond its own bound only afterwards
+_HIGHEST = "premium"
 _SEGMENTS = ((50.0, "low"), (100.0, "mid"), (200.0, "high"))
 
 GROUPS = (
@@ -29,6 +30,8 @@ GROUPS = (
         sources=("billing",),
         purpose="credit_risk",
         sensitivity="sensitive",
+        tags=("all",),
+        more_tags="",
     ),
     TagGroup(
         name="recharge",
@@ -40,6 +43,8 @@ GROUPS = (
         sources=("billing",),
         purpose="credit_risk",
         sensitivity="sensitive",
+        tags=("all",),
+        more_tags="",
     ),
     # Reading: the mean is the rhythm; a small deviation means a fixed day of the month.
     TagGroup(
@@ -53,6 +58,8 @@ GROUPS = (
         purpose="credit_risk",
         sensitivity="sensitive",
         order_free=False,
+        tags=("all",),
+        more_tags="",
     ),
     # Reading: the one tag there is, as of the last bill.
     TagGroup(
@@ -66,6 +73,8 @@ GROUPS = (
         purpose="credit_risk",
         sensitivity="sensitive",
         order_free=False,
+        tags=(*(segment for _, segment in _SEGMENTS), _HIGHEST),
+        more_tags="",
     ),
     # Reading: above 0.5, ordered within the last half-year; says nothing of whether it is still subscribed to.
     TagGroup(
@@ -106,7 +115,7 @@ def evidence(event: Billing | Order, memory: PersonMemory, rules: Rules) -> tupl
 
 def segment_of(mean_bill_yuan: float) -> str:
     """Value segment of a mean bill."""
-    return next((segment for below, segment in _SEGMENTS if mean_bill_yuan < below), "premium")
+    return next((segment for below, segment in _SEGMENTS if mean_bill_yuan < below), _HIGHEST)
 
 
 def _mean_with(known: ConsumptionMemory, time_ms: int, amount: float) -> float:

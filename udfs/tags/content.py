@@ -15,6 +15,7 @@ from schemas.tag_group import TagGroup
 EVENTS = (AppUse,)
 
 BYTES_PER_MB = 1e6
+_OTHER = "other"
 
 GROUPS = (
     # Reading: above 1, used within about a week; the largest are the favourites.
@@ -28,6 +29,7 @@ GROUPS = (
         sources=("dpi",),
         purpose="profiling",
         drift="rebuilt",
+        more_tags="apps",
     ),
     # Reading: the share of the group's total is the interest, 0 to 1: video, music, games, news, finance, property ...
     TagGroup(
@@ -40,6 +42,8 @@ GROUPS = (
         sources=("dpi",),
         purpose="profiling",
         drift="watched",
+        tags=(_OTHER, "unknown"),  # the latter is what cleaning calls a category that nobody knows
+        more_tags="categories",
     ),
     # Reading: the mean tells streaming (tens of MB) from messaging (below 1).
     TagGroup(
@@ -52,6 +56,8 @@ GROUPS = (
         sources=("dpi",),
         purpose="profiling",
         drift="rebuilt",
+        tags=("all",),
+        more_tags="",
     ),
 )
 
@@ -60,6 +66,6 @@ def evidence(event: AppUse, memory: PersonMemory, rules: Rules) -> tuple[Evidenc
     """One use of the app and of its category, and the flow's traffic in megabytes (10**6 bytes)."""
     return (
         ("app", event.app, 1.0),
-        ("content", event.category or "other", 1.0),
+        ("content", event.category or _OTHER, 1.0),
         ("flow_mb", "all", (event.bytes_up + event.bytes_down) / BYTES_PER_MB),
     )

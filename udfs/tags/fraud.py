@@ -33,6 +33,8 @@ GROUPS = (
         purpose="security",
         sensitivity="sensitive",
         order_free=False,
+        tags=("all",),
+        more_tags="",
     ),
     # Reading: above 0.5, within about three months the document opened a third or later card within 30 days.
     TagGroup(
@@ -45,6 +47,8 @@ GROUPS = (
         sources=("registration",),
         purpose="security",
         sensitivity="sensitive",
+        tags=("all",),
+        more_tags="",
     ),
 )
 

@@ -14,7 +14,7 @@ SEARCHED = 1.0
 VISITED = 0.2
 """Value of a visit: five visits say as much as one search."""
 
-_SHOPPED_FOR = frozenset({"property", "cars", "renovation"})
+_SHOPPED_FOR = ("property", "cars", "renovation")
 """Categories of sites one visits to buy something."""
 _BUDGET = ("预算", "budget")
 """A search that names a budget is evidence for ``<intent>_budget`` too."""
@@ -30,6 +30,8 @@ GROUPS = (
         family="intent",
         sources=("dpi",),
         purpose="profiling",
+        tags=_SHOPPED_FOR,
+        more_tags="intents",
     ),
 )
 

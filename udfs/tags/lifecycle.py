@@ -44,6 +44,8 @@ GROUPS = (
         sources=("registration", "cdr", "billing"),
         purpose="service",
         order_free=False,
+        tags=STAGES[1:],
+        more_tags="",
     ),
     # Reading: the mean is the warning, 0 none to 1; above 0.5 use has halved, act. The deviation says how new it is.
     TagGroup(
@@ -56,6 +58,8 @@ GROUPS = (
         sources=("registration", "cdr", "billing"),
         purpose="service",
         order_free=False,
+        tags=("all",),
+        more_tags="",
     ),
 )
 

@@ -43,6 +43,8 @@ GROUPS = (
         sources=("household",),
         purpose="panel",
         drift="rebuilt",
+        tags=("all",),
+        more_tags="",
     ),
 )
 

@@ -6,15 +6,18 @@ from schemas.events import Contact
 from schemas.outputs import Evidence
 from schemas.person_memory import PersonMemory
 from schemas.rules import Rules
-from schemas.tag_group import TagGroup
+from schemas.tag_group import MoreTags, TagGroup
 
 EVENTS = (Contact,)
 
+CHANNELS = ("sms", "push", "call", "popup")
 _ENGAGED = {"opened": 1.0, "clicked": 2.0, "converted": 4.0}
 _REFUSED = {"refused": 1.0, "unsubscribed": 3.0}
 
 
-def _group(name: str, unit: str, half_life_days: float, meaning: str) -> TagGroup:
+def _group(
+    name: str, unit: str, half_life_days: float, meaning: str, tags: tuple[str, ...] = (), more_tags: MoreTags = ""
+) -> TagGroup:
     return TagGroup(
         name=name,
         kind="weight",
@@ -24,18 +27,20 @@ def _group(name: str, unit: str, half_life_days: float, meaning: str) -> TagGrou
         family="response",
         sources=("contact",),
         purpose="marketing",
+        tags=tags,
+        more_tags=more_tags,
     )
 
 
 GROUPS = (
     # Reading: above 3, contacted more than three times in about a week: let the person rest.
-    _group("fatigue", "contacts", 7.0, "Contacts sent, decayed."),
+    _group("fatigue", "contacts", 7.0, "Contacts sent, decayed.", ("all",)),
     # Reading: the heaviest channel is the preferred one, if it is above 1.
-    _group("channel", "points", 90.0, "Answers per channel, decayed: opened 1, clicked 2, converted 4."),
+    _group("channel", "points", 90.0, "Answers per channel, decayed: opened 1, clicked 2, converted 4.", CHANNELS),
     # Reading: what was bought before; above 0.5 within the last half-year.
-    _group("offer", "conversions", 180.0, "Conversions per offer, decayed."),
+    _group("offer", "conversions", 180.0, "Conversions per offer, decayed.", more_tags="any"),
     # Reading: above 1, don't use this channel for now; unsubscribing is also a consent withdrawn, which is final.
-    _group("refused", "points", 90.0, "Refusals per channel, decayed: refused 1, unsubscribed 3."),
+    _group("refused", "points", 90.0, "Refusals per channel, decayed: refused 1, unsubscribed 3.", CHANNELS),
 )
 
 

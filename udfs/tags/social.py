@@ -27,6 +27,13 @@ HALF_LIFE_DAYS = 30.0
 _ORDINARY_PARTIES = 2
 _MAX_PARTIES = 50  # more is a broadcast, and says no more of one's friends
 
+_CALLS: dict[tuple[str, bool], Evidence] = {
+    ("voice", True): ("calls", "voice_out", 1.0),
+    ("voice", False): ("calls", "voice_in", 1.0),
+    ("sms", True): ("calls", "sms_out", 1.0),
+    ("sms", False): ("calls", "sms_in", 1.0),
+}
+
 GROUPS = (
     # Reading: the mean is the size of the circle; a single new acquaintance does not show.
     TagGroup(
@@ -39,6 +46,8 @@ GROUPS = (
         sources=("cdr",),
         purpose="social_analysis",
         order_free=False,
+        tags=("all",),
+        more_tags="",
     ),
     # Reading: weight * ln(2) / 30 is the number a day.
     TagGroup(
@@ -50,6 +59,8 @@ GROUPS = (
         family="social",
         sources=("cdr",),
         purpose="social_analysis",
+        tags=tuple(tag for _, tag, _ in _CALLS.values()),
+        more_tags="",
     ),
     # Reading: above 1, in calls of three or more about once a month.
     TagGroup(
@@ -61,6 +72,8 @@ GROUPS = (
         family="social",
         sources=("cdr",),
         purpose="social_analysis",
+        tags=("all",),
+        more_tags="",
     ),
     # Reading: about how many people seek the person out; compare within a region. In-degree centrality (Freeman,
     # "Centrality in social networks: conceptual clarification", Social Networks 1(3), 1979) as far as one side's
@@ -75,15 +88,11 @@ GROUPS = (
         sources=("cdr",),
         purpose="social_analysis",
         order_free=False,
+        tags=("all",),
+        more_tags="",
     ),
 )
 
-_CALLS: dict[tuple[str, bool], Evidence] = {
-    ("voice", True): ("calls", "voice_out", 1.0),
-    ("voice", False): ("calls", "voice_in", 1.0),
-    ("sms", True): ("calls", "sms_out", 1.0),
-    ("sms", False): ("calls", "sms_in", 1.0),
-}
 _GROUP_CALL: Evidence = ("group_calls", "all", 1.0)
 
 

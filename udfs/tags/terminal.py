@@ -8,7 +8,7 @@ from schemas.events import Registration
 from schemas.outputs import Evidence
 from schemas.person_memory import PersonMemory, TerminalMemory
 from schemas.rules import Rules
-from schemas.tag_group import FOREVER_DAYS, TagGroup
+from schemas.tag_group import FOREVER_DAYS, MoreTags, TagGroup
 from udfs.local_time import MS_PER_DAY
 from udfs.tags.stated import facts
 
@@ -17,7 +17,7 @@ EVENTS = (Registration,)
 MS_PER_MONTH = 365.25 / 12 * MS_PER_DAY
 
 
-def _fact(name: str, meaning: str) -> TagGroup:
+def _fact(name: str, meaning: str, tags: tuple[str, ...] = (), more_tags: MoreTags = "any") -> TagGroup:
     return TagGroup(
         name=name,
         kind="fact",
@@ -28,6 +28,8 @@ def _fact(name: str, meaning: str) -> TagGroup:
         sources=("registration",),
         purpose="service",
         order_free=False,  # a filled-in value counts only before the first stated one
+        tags=tags,
+        more_tags=more_tags,
     )
 
 
@@ -35,7 +37,12 @@ GROUPS = (
     # Reading: the one tag there is.
     _fact("device_brand", "Brand of the phone last registered"),
     _fact("device_os", "Operating system of the phone last registered"),
-    _fact("price_band", "Price band of the phone last registered: low, mid, high or premium"),
+    _fact(
+        "price_band",
+        "Price band of the phone last registered: low, mid, high or premium",
+        ("low", "mid", "high", "premium"),
+        "",
+    ),
     # Reading: mean months between phones; absent before the first change is seen.
     TagGroup(
         name="upgrade_cycle",
@@ -47,6 +54,8 @@ GROUPS = (
         sources=("registration",),
         purpose="service",
         order_free=False,
+        tags=("all",),
+        more_tags="",
     ),
 )
 

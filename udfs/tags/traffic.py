@@ -13,6 +13,7 @@ from schemas.tag_group import TagGroup
 EVENTS = (DataUsage, Billing)
 
 BYTES_PER_MB = 1e6
+_NONE_LEFT, _MUCH_LEFT = "none", "50+"
 _LEFT = ((0.1, "under_10"), (0.25, "10-25"), (0.5, "25-50"))
 
 GROUPS = (
@@ -26,6 +27,8 @@ GROUPS = (
         family="traffic",
         sources=("cdr",),
         purpose="service",
+        tags=("all",),
+        more_tags="",
     ),
     # Reading: as of the tag's newest evidence; a weight below 0.9 says that it is older than five days.
     TagGroup(
@@ -37,6 +40,8 @@ GROUPS = (
         family="traffic",
         sources=("billing",),
         purpose="service",
+        tags=(_NONE_LEFT, *(band for _, band in _LEFT), _MUCH_LEFT),
+        more_tags="",
     ),
 )
 
@@ -54,5 +59,5 @@ def evidence(event: DataUsage | Billing, memory: PersonMemory, rules: Rules) -> 
 def left_band(share: float) -> str:
     """Band of a share of the plan's traffic; above 1 where extra traffic was bought."""
     if share <= 0.0:
-        return "none"
-    return next((band for below, band in _LEFT if share < below), "50+")
+        return _NONE_LEFT
+    return next((band for below, band in _LEFT if share < below), _MUCH_LEFT)

@@ -14,6 +14,7 @@ from msgspec import Struct
 
 from schemas.rules import GroupRule
 from schemas.trigger_rule import FOREVER_MS, Match, TriggerRule
+from udfs.triggers.known_tags import why_unknown
 from udfs.triggers.vocabulary import CIRCUMSTANCES, KINDS, Value, Variable
 
 NUMERIC_PARTS = ("mean", "std")
@@ -106,11 +107,13 @@ def compile_rule(rule: TriggerRule, groups: Mapping[str, GroupRule]) -> Compiled
     Raises
     ------
     RuleError
-        For a condition that can't be parsed, doesn't give true or false, or reads what is not there; and for a tag of
-        a group that is not there.
+        For a condition that can't be parsed, doesn't give true or false, or reads what is not there; and for a tag that
+        is not there, of what can be told without dictionaries.
     """
     tags = {name: _tag(f"tags.{name}", text, groups) for name, text in rule.tags.items()}
-    for name in tags:
+    for name, tag in tags.items():
+        if tag.part and rule.shape == "fade":
+            _refuse(f"tags.{name}", f"a {tag.part} does not fade: expected a weight, such as {tag.group}:{tag.tag}")
         if name in KINDS[rule.on].variables or name in CIRCUMSTANCES:
             _refuse(f"tags.{name}", "the name is that of a variable already: choose another")
     select = _selected("", rule.on, rule.match, rule.when, tags)
@@ -191,9 +194,10 @@ def _tag(field: str, text: str, groups: Mapping[str, GroupRule]) -> TagName:
     if rule is None:
         _refuse(field, f"unknown tag group {group!r}: expected one of {', '.join(sorted(groups))}")
     name, dot, part = tag.rpartition(".")
-    if rule.numeric and dot and part in NUMERIC_PARTS:
-        return TagName(group, name, part)
-    return TagName(group, tag)
+    found = TagName(group, name, part) if rule.numeric and dot and part in NUMERIC_PARTS else TagName(group, tag)
+    if rule.tags is not None and found.tag not in rule.tags:
+        _refuse(field, why_unknown(group, found.tag, rule.tags))
+    return found
 
 
 def _refuse(field: str, reason: str) -> NoReturn:

@@ -32,6 +32,13 @@ def refused(**fields: Any) -> RuleError:
         ({"tags": {"video": "contents:video"}}, "tags.video", "unknown tag group 'contents'"),
         ({"tags": {"video": "content"}}, "tags.video", "expected <group>:<tag>"),
         ({"tags": {"app": "content:video"}}, "tags.app", "already"),
+        ({"tags": {"left": "traffic_left:under10"}}, "tags.left", "did you mean traffic_left:under_10?"),
+        ({"tags": {"usual": "bill:mean"}}, "tags.usual", "unknown tag 'mean' of bill: expected one of all"),
+        (
+            {"shape": "fade", "on": "tags", "tags": {"usual": "bill:all.mean"}, "above": 2.0, "below": 1.0},
+            "tags.usual",
+            "a mean does not fade: expected a weight, such as bill:all",
+        ),
         ({"match": {"province": ["x"]}}, "match.province", "expected one of app, category, host, keyword for app_use"),
         ({"match": {"flow_mb": ["1"]}}, "match.flow_mb", "expected one of"),
         ({"shape": "level", "until": "bogus"}, "until", "unknown bogus"),
