@@ -36,12 +36,15 @@ run: $(STAMP)  ## stream a simulated city through all feeds and show people besi
 .PHONY: run-city
 run-city:
 	@test -d $(CITY)/truth || $(BIN)/livetags city --out $(CITY) $(CITY_SIZE) --use
+	@$(BIN)/livetags rules publish scenes
 	@$(BIN)/livetags run profile_update --feed all --input $(CITY)
+	@$(BIN)/livetags triggers
 	@$(BIN)/livetags truth $(CITY) --people 3
 	@$(BIN)/livetags drifted $(CITY) --people 3 || test $$? -eq 1  # a small city may have none
 	@echo
 	@echo "Try next:"
 	@echo "  $(BIN)/livetags assess $(CITY)       how well cleaning and tags find the truth (about a minute)"
+	@echo "  $(BIN)/livetags scenes $(CITY)       what the scenes fired beside what really arose (about a minute)"
 	@echo "  $(BIN)/livetags drift USER                   how a person changed, day by day; --out FILE.svg draws it"
 	@echo "  $(BIN)/livetags verify                       recompute every profile the slow way and compare both stores (about a minute)"
 	@echo "  $(BIN)/livetags catalogue                    every tag: meaning, sources, half-life, purpose, sensitivity"
