@@ -156,7 +156,7 @@ def test_the_table_has_a_row_a_scene() -> None:
     shown = console.file.getvalue()  # type: ignore[attr-defined]
     [mall] = [line.split() for line in shown.splitlines() if "mall-stay" in line]
     assert [word for word in mall if word != "│"] == [
-        "mall-stay", "1,000", "990", "985", "3", "0.9980", "0.9850", "0", "s", "1.5", "h", "12", "h",
+        "mall-stay", "1,000", "990", "985", "3", "0.998", "0.985", "1.5", "h", "12", "h",
     ]  # fmt: skip
     [bill] = [line for line in shown.splitlines() if "bill-jump" in line]
-    assert bill.count(" - ") == 4
+    assert bill.split().count("-") == 3
