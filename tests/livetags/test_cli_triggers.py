@@ -295,6 +295,24 @@ def test_it_finds_what_the_runs_have_read(
     assert told["rules"][0]["fired_before"] == was
 
 
+def test_who_was_erased_is_in_no_count(
+    in_city: Command,
+    city: City,
+    tried: Path,
+    history: ClickHouseHistorySink,
+    clickhouse_client: Client,
+    database: str,
+) -> None:
+    started = datetime.fromtimestamp((T0_MS + 400 * 86_400_000) / 1000, UTC)
+    run = ledger.RunRecord("r", "profile_update", [], "finished", started)
+    ledger.record(clickhouse_client, database, run, resolve("all", str(city.folder)))
+    gone = city.first_of("mall-stay").user
+    history.write_batch([HistoryBatch(removals=[Removal("erase", gone, time_ms=T0_MS + 300 * 86_400_000)])])
+    told = json.loads(in_city("rules", "backtest", "mall-stay", "--days", "30", "--json")[1])
+    left = {each.user for each in city.fired if each.rule == "mall-stay" and each.at_ms <= told["until_ms"]} - {gone}
+    assert told["rules"][0]["people"] == len(left)
+
+
 def test_what_can_t_be_tried_out_is_refused(in_city: Command, tried: Path, city: City) -> None:
     tried.write_text(tried.read_text() + "colour: red\n")
     code, _, err = in_city("rules", "backtest", str(tried), "--input", str(city.folder))
