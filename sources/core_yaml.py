@@ -75,12 +75,17 @@ def scalar_value(node: yaml.ScalarNode) -> str | int | float | bool | None:
     raise ValueError(msg)
 
 
+# PyYAML's emitter takes these for ends of lines, as YAML 1.1 did, and would fold them outside of double quotes
+_BREAKS = re.compile("[\r\x85\u2028\u2029]")
+
+
 class _CoreDumper(yaml.SafeDumper):
     yaml_implicit_resolvers: dict[str, Any] = {}  # noqa: RUF012 - PyYAML's own declaration
 
 
 def _text_node(dumper: yaml.SafeDumper, text: str) -> yaml.Node:
-    return dumper.represent_scalar(f"{_TAG}str", text, style="|" if "\n" in text else None)
+    style = '"' if _BREAKS.search(text) else "|" if "\n" in text else None
+    return dumper.represent_scalar(f"{_TAG}str", text, style=style)
 
 
 _CoreDumper.add_representer(str, _text_node)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from sources.core_yaml import MAX_DEPTH, CoreYaml, scalar_value, written
@@ -88,7 +88,10 @@ documents = st.recursive(
 )
 
 
+@settings(deadline=None)
 @given(documents)
+@example("\x85")
+@example("a\r\n\u2028b")
 def test_what_is_written_reads_back_the_same(document: Any) -> None:
     [node] = nodes(written(document))
     assert plain(node) == document
