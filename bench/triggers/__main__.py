@@ -52,6 +52,7 @@ def main(arguments: list[str]) -> int:
         "no rules": [],
         "26 scenes": scenes,
         "5,000 rules": [*scenes, *subscriptions(MANY_RULES - len(scenes))],
+        "5,000 eager rules": [*scenes, *subscriptions(MANY_RULES - len(scenes), eager=True)],
     }
     connector = jars.fetch("flink-kafka", jars.DEFAULT_FOLDER)
     broker_jars = jars.fetch("kafka-broker", jars.DEFAULT_FOLDER)

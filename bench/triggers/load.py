@@ -2,7 +2,8 @@
 
 Flows are of 2,000 apps, the popular ones more often (the cube of a uniform number), in 12 categories. Of 5,000 rules 26
 are the shipped scenes; the others look at one app, one search word, one district or the weight of one app each, as
-subscriptions do that each belong to some partner, shop or place.
+subscriptions do that each belong to some partner, shop or place. Those on the opening of an app, two fifths of them, ask
+for a regular of the app; or for nobody in particular, and then nearly every event makes one fire.
 """
 
 from __future__ import annotations
@@ -93,15 +94,17 @@ def probe_rule() -> TriggerRule:
     return _rule(PROBE_RULE, shape="pulse", on="app_use", match={"app": [PROBE_APP]})
 
 
-def subscriptions(count: int) -> list[TriggerRule]:
-    """So many rules that look at one app, word, district or weight each."""
+def subscriptions(count: int, *, eager: bool = False) -> list[TriggerRule]:
+    """So many rules that look at one app, word, district or weight each; `eager` ones fire at nearly every event."""
     rules = []
     random = Random(SEED)
     for number in range(count):
         app = random.randrange(APPS)
         kind = number % 5
         if kind in (0, 1):
-            rules.append(_rule(f"s{number}", shape="pulse", on="app_use", match={"app": [f"app {app}"]}, cooldown="1d"))
+            regulars = {} if eager else {"tags": {"uses": f"app:app {app}"}, "when": "uses >= 3.0"}
+            match = {"app": [f"app {app}"]}
+            rules.append(_rule(f"s{number}", shape="pulse", on="app_use", match=match, cooldown="1d", **regulars))
         elif kind == 2:
             rules.append(
                 _rule(f"s{number}", shape="pulse", on="app_use", match={"keyword": [f"word {number}"]}, cooldown="1d")

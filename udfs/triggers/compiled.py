@@ -39,10 +39,14 @@ class TagName(NamedTuple):
 
 
 class Condition(NamedTuple):
-    """A compiled condition with the variables it reads; no program: always true."""
+    """A compiled condition with the variables it reads; no program: always true.
+
+    `of_event` says that all of them come with an event: neither tags nor circumstances are read.
+    """
 
     program: cel.Program | None
     variables: tuple[str, ...] = ()
+    of_event: bool = True
 
     def holds(self, values: Mapping[str, Value]) -> bool:
         """Whether it is true of these values; all its variables must be among them."""
@@ -177,7 +181,7 @@ def _condition(field: str, source: str, on: str, tags: Mapping[str, TagName]) ->
             _refuse(field, _shortened(str(error)))
         if not isinstance(result, bool):
             _refuse(field, f"expected true or false, got a {type(result).__name__}")
-    return Condition(program, tuple(used))
+    return Condition(program, tuple(used), all(name in KINDS[on].variables for name in used))
 
 
 def _examples(variables: Mapping[str, Variable]) -> list[dict[str, Value]]:
