@@ -54,7 +54,7 @@ def produce(plan: Plan) -> Produced:
     producer = Producer(
         {
             "bootstrap.servers": plan.bootstrap,
-            "linger.ms": 1,
+            "linger.ms": 5,
             "compression.type": "lz4",
             "partitioner": "murmur2_random",
             "enable.idempotence": True,
