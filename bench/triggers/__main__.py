@@ -19,7 +19,7 @@ from bench.child import BenchError
 from bench.machine import facts
 from bench.triggers.load import subscriptions
 from bench.triggers.measure import caught_up, measure
-from bench.triggers.report import Report, write_report
+from bench.triggers.report import Report, read_report, write_report
 from livetags.checked_rules import checked_rules
 from livetags.embedded import jars, java
 from livetags.embedded.kafka_broker import KafkaBroker
@@ -44,6 +44,9 @@ def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m bench.triggers", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="little of everything: to see that it works")
     parser.add_argument("--flows", type=int, help=f"backlog of each job (default {FLOWS:,})")
+    parser.add_argument(
+        "--only", choices=("rules", "windows"), help="measure this part anew, and keep the other's figures"
+    )
     chosen = parser.parse_args(arguments)
     flows = chosen.flows or (QUICK_FLOWS if chosen.quick else FLOWS)
     began = datetime.now(UTC)
@@ -57,6 +60,8 @@ def main(arguments: list[str]) -> int:
     connector = jars.fetch("flink-kafka", jars.DEFAULT_FOLDER)
     broker_jars = jars.fetch("kafka-broker", jars.DEFAULT_FOLDER)
     report = Report(began.isoformat(timespec="seconds"), facts([*connector, *broker_jars]), flows, chosen.quick)
+    if chosen.only:
+        report.keep(read_report(), chosen.only)
     with (
         tempfile.TemporaryDirectory(prefix="livetags-bench-", ignore_cleanup_errors=True) as folder,
         ExitStack() as stack,
@@ -69,7 +74,7 @@ def main(arguments: list[str]) -> int:
             report.problems.append(f"{what}: {error}")
             _say(report.problems[-1])
 
-        for _ in range(1 if chosen.quick else REPEATS):
+        for _ in range(0 if chosen.only == "windows" else 1 if chosen.quick else REPEATS):
             for name, rules in sets.items():
                 try:
                     done = caught_up(stores, broker.bootstrap, RULES_WINDOW_MS, rules, scratch, flows)
@@ -78,7 +83,7 @@ def main(arguments: list[str]) -> int:
                     continue
                 _say(f"{name}: {done.rate:,.0f} events/s")
                 report.by_rules.setdefault(name, []).append(done)
-        for window_ms in (50, 200) if chosen.quick else WINDOWS_MS:
+        for window_ms in () if chosen.only == "rules" else (50, 200) if chosen.quick else WINDOWS_MS:
             try:
                 measured = measure(stores, broker.bootstrap, window_ms, scenes, scratch, SHARES)
             except BenchError as error:

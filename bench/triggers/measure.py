@@ -35,10 +35,11 @@ from schemas.trigger_rule import TriggerRule
 WARM_UP_S, MEASURED_S = 10.0, 30.0
 SHARDS = 4
 """A few for one slot: every shard has batches of its own in every window."""
-_STEP_S = 18.0
-_FIRST_RATE, _STEP_UP = 800.0, 1.25
-_KEEPS_UP_MS = 100.0
+_STEP_S = 24.0
+_FIRST_RATE, _STEP_UP = 1_000.0, 1.25
+_GROWS_MS, _STANDS_MS = 100.0, 500.0
 _LAST_RATE = 100_000.0
+_SEEN_TIMEOUT_S = 30.0
 PROBES_PER_S = 100.0
 _INTRODUCED = 4 * (PEOPLE + PROBES)
 _START_TIMEOUT_S, _COUNT_TIMEOUT_S = 180.0, 240.0
@@ -72,16 +73,17 @@ class Latency(Struct):
 
 
 class Step(Struct):
-    """A step of the ramp: medians of its second and of its last third, milliseconds, infinite if nothing was seen."""
+    """A step of the ramp: median waits of its second and of its last third, milliseconds; infinite if lost."""
 
     rate: float
+    window_ms: int
     second_ms: float
     last_ms: float
 
     @property
     def keeps_up(self) -> bool:
-        """Whether events did not wait longer and longer."""
-        return self.last_ms <= self.second_ms + _KEEPS_UP_MS
+        """Whether events did not wait longer and longer, nor for what was late before."""
+        return self.last_ms <= self.second_ms + _GROWS_MS and self.last_ms <= 2 * self.window_ms + _STANDS_MS
 
 
 class Measured(Struct):
@@ -180,18 +182,10 @@ class LiveJob:
         rate = _FIRST_RATE
         while rate < _LAST_RATE:
             for _ in range(2):  # a pause of the machine is no limit of the job
-                produced, every = self._open_loop(rate, _STEP_S)
-                third = int(rate * _STEP_S / 3 / every)
-                waits = [seen - due for due, seen in self.reader.seen]
-                missing = produced.probes - len(waits)
-                waits += [inf] * missing
-                steps.append(
-                    Step(
-                        rate,
-                        percentile(sorted(waits[third : 2 * third]), 0.5),
-                        percentile(sorted(waits[2 * third :]), 0.5),
-                    )
-                )
+                waits = self._waits(rate, _STEP_S)
+                third = len(waits) // 3
+                medians = (percentile(sorted(part), 0.5) for part in (waits[third : 2 * third], waits[2 * third :]))
+                steps.append(Step(rate, self.window_ms, *medians))
                 if steps[-1].keeps_up:
                     break
             else:
@@ -201,36 +195,35 @@ class LiveJob:
 
     def latency(self, share: float, rate: float) -> Latency:
         """Open loop at a rate: half a minute after a warm-up."""
-        produced, every = self._open_loop(rate, WARM_UP_S + MEASURED_S)
-        # the first that counts was due after the warm-up
-        skipped = int(WARM_UP_S * rate / every)
-        waited = sorted(seen - due for due, seen in self.reader.seen[skipped:])
-        expected = produced.probes - skipped
-        everyone = waited + [inf] * (expected - len(waited))
+        waits = self._waits(rate, WARM_UP_S + MEASURED_S)
+        measured = sorted(waits[round(len(waits) * WARM_UP_S / (WARM_UP_S + MEASURED_S)) :])
         return Latency(
             self.window_ms,
             share,
             rate,
-            expected,
-            expected - len(waited),
-            *(percentile(everyone, q) for q in (0.5, 0.99, 0.999)),
-            everyone[-1],
-            produced.max_lag_ms,
+            len(measured),
+            sum(wait == inf for wait in measured),
+            *(percentile(measured, q) for q in (0.5, 0.99, 0.999)),
+            measured[-1],
+            self._producer_lag_ms,
         )
 
-    def _open_loop(self, rate: float, seconds: float) -> tuple[Produced, int]:
-        """What was produced, every how many flows a probe; what the reader has seen is of it alone."""
+    def _waits(self, rate: float, seconds: float) -> list[float]:
+        """Open loop: how long each probe's trigger took, in the order they were due; infinite if it was never seen."""
         self.reader.seen.clear()
         flows = int(rate * seconds)
         every = max(round(rate / PROBES_PER_S), 2)
         produced = self._produce(flows, rate, every)
-        begin = self._produced
+        begin, began = self._produced, time.monotonic()
         self._until(lambda: self.events_in() - begin >= flows, _COUNT_TIMEOUT_S, "every flow was counted")
         self._produced += flows
-        time.sleep(1.0)
+        while len(self.reader.seen) < produced.probes and time.monotonic() - began < _SEEN_TIMEOUT_S:
+            time.sleep(_POLL_S)
         if self.reader.error:
             raise BenchError(self.reader.error)
-        return produced, every
+        self._producer_lag_ms = produced.max_lag_ms
+        seen = dict(self.reader.seen)
+        return [seen[due] - due if due in seen else inf for due in produced.due_ms]
 
     def _produce(self, flows: int, rate: float, probe_every: int = 0) -> Produced:
         """Run the producer in a process of its own: two loops in one interpreter would delay each other."""
