@@ -95,8 +95,8 @@ class Settings(BaseSettings):
         32,
         ge=1,
         le=32_767,
-        description="units of batching and rescaling, fixed for the life of a job's state: each has its own batches in every "
-        "window, so four per slot for low latency, tens to grow",
+        description="units of batching and rescaling, fixed for the life of a job's state; each has its own batches in "
+        "every window: four per slot for low latency, tens to grow",
     )
     window_ms: int = Field(
         200, ge=1, description="micro-batch window: latency when idle; longer windows make bigger, cheaper batches"
