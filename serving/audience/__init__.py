@@ -1,0 +1,1 @@
+"""Audiences: people selected by a combination of tags, as of now or of a past time."""
