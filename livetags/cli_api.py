@@ -103,7 +103,13 @@ def add(
     settings: SettingsFile = None,
     set_: SetOption = None,
 ) -> None:
-    """Make a key and show it, once: the file holds a hash. A running API knows it within a second."""
+    """Make a key and show it, once: the file holds a hash. A running API knows it within a second.
+
+    \b
+    Examples:
+      livetags api-key add crm --purpose marketing --purpose service
+      livetags api-key add scoring --purpose credit_risk --sensitive --people-per-s 50
+    """
     file = api_keys_file(load_settings(settings, set_))
     token, key = new_key(reader, tuple(purpose), people_per_s, f"{datetime.now(UTC):%Y-%m-%d}", sensitive)
     write_api_keys(file, [*read_keys(file), key])
@@ -113,7 +119,12 @@ def add(
 
 @api_key_app.command(name="list")
 def list_(as_json: AsJson = False, settings: SettingsFile = None, set_: SetOption = None) -> None:
-    """Show the keys there are, without their secrets."""
+    """Show the keys there are, without their secrets.
+
+    \b
+    Examples:
+      livetags api-key list
+    """
     keys = read_keys(api_keys_file(load_settings(settings, set_)))
     if as_json:
         print(msgspec.json.encode([_shown(key) for key in keys]).decode())
@@ -140,7 +151,12 @@ def remove(
     settings: SettingsFile = None,
     set_: SetOption = None,
 ) -> None:
-    """Withdraw a key: a running API refuses it within a second."""
+    """Withdraw a key: a running API refuses it within a second.
+
+    \b
+    Examples:
+      livetags api-key remove 4f0c8f1f
+    """
     file = api_keys_file(load_settings(settings, set_))
     keys = read_keys(file)
     left = [known for known in keys if known.id != key]
@@ -159,7 +175,13 @@ def audit(
     settings: SettingsFile = None,
     set_: SetOption = None,
 ) -> None:
-    """Show who read profiles, when and what for; with --json also whose, by pseudonym."""
+    """Show who read profiles, when and what for; with --json also whose, by pseudonym.
+
+    \b
+    Examples:
+      livetags audit
+      livetags audit --reader crm --last 1000 --json
+    """
     chosen = stores.resolved(load_settings(settings, set_))
     client = reach_redis(chosen)
     records = [r for r in newest_records(client, chosen.redis_key_prefix, last) if reader in ("", r.reader)]

@@ -21,7 +21,7 @@ def running_api(folder: Path, *options: str, **settings: str) -> Iterator[str]:
     """URL of an API with these settings; its log is ``api.log`` in the folder."""
     port = processes.free_port()
     url = f"http://127.0.0.1:{port}"
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "LIVETAGS_DATA_DIR": str(folder / "data")}
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "LIVETAGS_DATA_DIR": str(folder / "data"), "COLUMNS": "200"}
     environment |= {f"LIVETAGS_{name}".upper(): value for name, value in settings.items()}
     command = [sys.executable, "-c", "from livetags.cli import main; main()", "api", "--port", str(port), *options]
 

@@ -3,102 +3,120 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import httpx
 import pytest
 from api_process import running_api
-from store_servers import ROOT
 
+from livetags.cli_api import api_key_app
 from sinks.redis_hot import RedisHotSink
 from udfs.tags import GROUPS
 
+Command = Callable[..., tuple[int, str, str]]
 
-def livetags(folder: Path, *words: str, **settings: str) -> subprocess.CompletedProcess[str]:
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "LIVETAGS_DATA_DIR": str(folder)}
-    environment |= {f"LIVETAGS_{name}".upper(): value for name, value in settings.items()}
-    return subprocess.run(
-        [sys.executable, "-c", "from livetags.cli import main; main()", *words],
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
+ADD = ("api-key", "add", "crm", "--purpose", "marketing", "--purpose", "service", "--people-per-s", "7")
 
 
-def test_a_key_is_shown_once_listed_and_withdrawn(tmp_path: Path) -> None:
-    made = livetags(
-        tmp_path,
-        *("api-key", "add", "crm", "--purpose", "marketing", "--purpose", "service", "--people-per-s", "7"),
-    )
-    assert made.returncode == 0, made.stderr
-    token = made.stdout.strip()
-    [listed] = json.loads(livetags(tmp_path, "api-key", "list", "--json").stdout)
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("api",),
+        ("audit",),
+        *(("api-key", c.name or c.callback.__name__) for c in api_key_app.registered_commands if c.callback),
+    ],
+    ids=" ".join,
+)
+def test_every_command_has_help_with_an_example(livetags: Command, words: tuple[str, ...]) -> None:
+    code, out, _ = livetags(*words, "--help")
+    assert code == 0
+    assert "Examples:" in out
+    assert f"  livetags {' '.join(words)}" in out
+
+
+def test_a_key_is_shown_once_listed_and_withdrawn(livetags: Command, tmp_path: Path) -> None:
+    code, token, told = livetags(*ADD)
+    assert code == 0
+    token = token.strip()
+    [listed] = json.loads(livetags("api-key", "list", "--json")[1])
     assert token.startswith(f"lt_{listed['id']}_")
     assert (listed["reader"], listed["purposes"], listed["people_per_s"]) == ("crm", ["marketing", "service"], 7.0)
     assert not listed["sensitive"]
     secret = token.rpartition(f"{listed['id']}_")[2]
-    assert secret not in (tmp_path / "api-keys.json").read_text()
-    assert secret not in livetags(tmp_path, "api-key", "list").stdout + made.stderr
-    assert livetags(tmp_path, "api-key", "remove", listed["id"]).returncode == 0
-    assert livetags(tmp_path, "api-key", "remove", listed["id"]).returncode == 1
-    assert json.loads(livetags(tmp_path, "api-key", "list", "--json").stdout) == []
+    assert secret not in (tmp_path / "data" / "api-keys.json").read_text() + told + livetags("api-key", "list")[1]
+    assert livetags("api-key", "remove", listed["id"])[0] == 0
+    assert livetags("api-key", "remove", listed["id"])[0] == 1
+    assert json.loads(livetags("api-key", "list", "--json")[1]) == []
 
 
-def test_a_key_for_nothing_there_is_refused(tmp_path: Path) -> None:
-    refused = livetags(tmp_path, "api-key", "add", "crm", "--purpose", "fun")
-    assert refused.returncode == 2
-    assert "expected one or more of service" in " ".join(refused.stderr.split())
+def test_a_key_for_nothing_there_is_refused(livetags: Command) -> None:
+    code, out, told = livetags("api-key", "add", "crm", "--purpose", "fun")
+    assert (code, out) == (2, "")
+    assert "expected one or more of service" in told
 
 
-def test_other_machines_are_not_served_without_keys(tmp_path: Path) -> None:
-    nowhere = {"redis_url": "redis://127.0.0.1:1/0", "clickhouse_url": "http://127.0.0.1:1"}
-    for host in ("0.0.0.0", "::", "192.0.2.7", "example.org"):
-        refused = livetags(tmp_path, "api", "--host", host, **nowhere)
-        assert refused.returncode == 2
-        assert "there are no API keys" in " ".join(refused.stderr.split())
-    livetags(tmp_path, "api-key", "add", "crm", "--purpose", "service")
-    [key] = json.loads(livetags(tmp_path, "api-key", "list", "--json").stdout)
-    livetags(tmp_path, "api-key", "remove", key["id"])
-    refused = livetags(tmp_path, "api", "--host", "0.0.0.0", **nowhere)
-    assert refused.returncode == 2, "a file without keys is none"
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.7", "example.org"])
+def test_other_machines_are_not_served_without_keys(
+    livetags: Command, monkeypatch: pytest.MonkeyPatch, host: str
+) -> None:
+    monkeypatch.setenv("LIVETAGS_REDIS_URL", "redis://127.0.0.1:1/0")
+    monkeypatch.setenv("LIVETAGS_CLICKHOUSE_URL", "http://127.0.0.1:1")
+    for _ in range(2):
+        code, _, told = livetags("api", "--host", host)
+        assert code == 2
+        assert f"--host {host} is not loopback, and there are no API keys" in told
+        # the second time with a file that has none
+        livetags(*ADD)
+        [key] = json.loads(livetags("api-key", "list", "--json")[1])
+        livetags("api-key", "remove", key["id"])
+
+
+def test_a_certificate_needs_its_key(livetags: Command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("LIVETAGS_REDIS_URL", "redis://127.0.0.1:1/0")
+    monkeypatch.setenv("LIVETAGS_CLICKHOUSE_URL", "http://127.0.0.1:1")
+    file = tmp_path / "cert.pem"
+    file.write_text("")
+    code, _, told = livetags("api", "--certificate", str(file))
+    assert code == 2
+    assert "go together" in told
 
 
 @pytest.mark.stores
-def test_the_api_serves_logs_no_person_and_its_reads_are_shown(valkey: str, prefix: str, tmp_path: Path) -> None:
+def test_the_api_serves_logs_no_person_and_its_reads_are_shown(
+    livetags: Command, monkeypatch: pytest.MonkeyPatch, valkey: str, prefix: str, tmp_path: Path
+) -> None:
     sink = RedisHotSink(valkey, prefix, 5.0, 10.0)
     sink.open({group.name: group.half_life_ms for group in GROUPS.values()}, GROUPS.values())
     sink.close()
-    data = tmp_path / "data"
-    where = {"redis_url": valkey, "redis_key_prefix": prefix, "clickhouse_url": "http://127.0.0.1:1"}
-    with running_api(tmp_path, **where) as url:
+    monkeypatch.setenv("LIVETAGS_REDIS_URL", valkey)
+    monkeypatch.setenv("LIVETAGS_REDIS_KEY_PREFIX", prefix)
+    monkeypatch.setenv("LIVETAGS_CLICKHOUSE_URL", "http://127.0.0.1:1")
+    with running_api(tmp_path) as url, httpx.Client(base_url=f"{url}/v1/profiles") as client:
         sent = {"Livetags-Purpose": "service"}
-        assert httpx.get(f"{url}/v1/profiles/p.secret", headers=sent).status_code == 404
-        assert httpx.get(f"{url}/v1/profiles/13800000001", headers=sent).status_code == 422
+        assert client.get("/p.secret", headers=sent).status_code == 404
+        assert client.get("/13800000001", headers=sent).status_code == 422
         # a key that is made while it runs is asked for from then on
-        made = livetags(data, "api-key", "add", "crm", "--purpose", "marketing")
-        keyed = {"Authorization": f"Bearer {made.stdout.strip()}"}
+        keyed = {"Authorization": f"Bearer {livetags(*ADD)[1].strip()}", "Livetags-Purpose": "marketing"}
         time.sleep(1.1)
-        assert httpx.get(f"{url}/v1/profiles/p.secret", headers=sent).status_code == 401
-        assert httpx.get(f"{url}/v1/profiles/p.secret", headers=keyed).status_code == 404
-        [key] = json.loads(livetags(data, "api-key", "list", "--json").stdout)
-        livetags(data, "api-key", "remove", key["id"])
+        assert client.get("/p.secret", headers=sent).status_code == 401
+        assert client.get("/p.secret", headers=keyed).status_code == 404
+        [key] = json.loads(livetags("api-key", "list", "--json")[1])
+        livetags("api-key", "remove", key["id"])
         time.sleep(1.1)
-        assert httpx.get(f"{url}/v1/profiles/p.secret", headers=keyed).status_code == 401
+        assert client.get("/p.secret", headers=keyed).status_code == 401
     log = (tmp_path / "api.log").read_text()
-    assert f"{url}/v1/profiles, described in {url}/openapi.json; this machine only" in log.replace("\n", " ")
+    assert f"{url}/v1/profiles, described in {url}/openapi.json; this machine only" in log
     assert "p.secret" not in log
     assert "13800000001" not in log
-    shown = livetags(data, "audit", **where)
-    assert shown.returncode == 0, shown.stderr
-    assert "p.secret" not in shown.stdout
-    assert "0 older records are no longer kept" in shown.stdout
-    records = json.loads(livetags(data, "audit", "--json", "--reader", "crm", **where).stdout)
-    assert [(r["reader"], r["purpose"], r["operation"], r["users"]) for r in records] == [
-        ("crm", "marketing", "profile", ["p.secret"])
-    ]
-    assert livetags(data, "audit", "--reader", "nobody", **where).returncode == 1
+    code, shown, _ = livetags("audit")
+    assert code == 0
+    assert "p.secret" not in shown
+    assert "0 older records are no longer kept" in shown
+    [read] = json.loads(livetags("audit", "--json", "--reader", "crm")[1])
+    assert (read["reader"], read["purpose"], read["operation"], read["users"]) == (
+        *("crm", "marketing", "profile"),
+        ["p.secret"],
+    )
+    assert livetags("audit", "--reader", "nobody")[0] == 1

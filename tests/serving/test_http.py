@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +32,8 @@ from udfs.tags import GROUPS
 
 pytestmark = pytest.mark.stores
 
-AS_OF_MS = 1_767_225_600_000
+# the API's clock is the real one, so the profiles are of not long ago
+AS_OF_MS = time.time_ns() // 1_000_000 - 40 * DAY_MS
 EXPIRES_MS = 4_102_444_800_000
 USER = "p.AbCdEfGhIjKlMnOpQrSt"
 WEIGHTS = {"content:news": 8.0, "content:sport": 2.0, "home:A3": 4.0, "channel:sms": 5.0, "plan:gold": 1.0}
@@ -65,6 +67,11 @@ def trail(url: str, prefix: str) -> list[tuple[str, str, str, bool, tuple[str, .
         return [(r.operation, r.reader, r.purpose, r.sensitive, r.users) for r in newest_records(client, prefix, 100)][
             ::-1
         ]
+
+
+def told(time_ms: int) -> str:
+    """The time as the API takes it, in the local time of a place."""
+    return datetime.fromtimestamp(time_ms / 1_000, timezone(timedelta(hours=8))).isoformat(timespec="milliseconds")
 
 
 def plain(value: object) -> Any:
@@ -190,18 +197,17 @@ def test_as_of_a_past_time_is_the_history_for_the_purpose(
     with served(settings, tmp_path / "keys.json", history_at(clickhouse), Livetags_Purpose="profiling") as client:
         assert client.get("/v1/health").status_code == 200
         for at_ms in (AS_OF_MS - 1, AS_OF_MS, AS_OF_MS + 4 * DAY_MS + 1, AS_OF_MS + 30 * DAY_MS):
-            at = datetime.fromtimestamp(at_ms / 1_000, UTC).isoformat(timespec="milliseconds")
-            found = client.get(f"/v1/profiles/{USER}/as-of", params={"at": at}).json()
+            found = client.get(f"/v1/profiles/{USER}/as-of", params={"at": told(at_ms)}).json()
             whole = profile_as_of(clickhouse_client, database, USER, at_ms)
             expected = [view for tag, view in whole.items() if tag.startswith("content:")]
             assert found["at_ms"] == at_ms
             assert sorted(found["tags"], key=lambda t: str(t["tag"])) == plain(expected)
             assert [t["weight"] for t in found["tags"]] == sorted((t["weight"] for t in found["tags"]), reverse=True)
         sensitive = {"Livetags-Purpose": "location_services", "Livetags-Sensitive": "true"}
-        asked = client.get(f"/v1/profiles/{USER}/as-of", params={"at": "2026-01-05T01:00:00+01:00"}, headers=sensitive)
+        asked = client.get(f"/v1/profiles/{USER}/as-of", params={"at": told(AS_OF_MS + 4 * DAY_MS)}, headers=sensitive)
         assert [t["tag"] for t in asked.json()["tags"]] == ["home:A3"]
         hot.remove([Removal("erase", USER, time_ms=AS_OF_MS + 9 * DAY_MS)])
-        gone = client.get(f"/v1/profiles/{USER}/as-of?at=2026-01-05T00:00:00Z")
+        gone = client.get(f"/v1/profiles/{USER}/as-of", params={"at": told(AS_OF_MS + 4 * DAY_MS)})
         assert (gone.status_code, gone.json()["type"]) == (410, "/problems/erased")
     assert [operation for operation, *_ in trail(valkey, prefix)] == ["as_of"] * 6
 

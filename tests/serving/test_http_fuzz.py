@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -21,7 +22,7 @@ from udfs.tags import GROUPS
 
 pytestmark = pytest.mark.stores
 
-AS_OF_MS = 1_767_225_600_000
+AS_OF_MS = time.time_ns() // 1_000_000 - 86_400_000
 EXPIRES_MS = 4_102_444_800_000
 SEEDS = (1, 2, secrets.randbelow(2**31))
 MAX_S = 60
