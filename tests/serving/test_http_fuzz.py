@@ -25,12 +25,16 @@ pytestmark = pytest.mark.stores
 AS_OF_MS = time.time_ns() // 1_000_000 - 86_400_000
 EXPIRES_MS = 4_102_444_800_000
 SEEDS = (1, 2, secrets.randbelow(2**31))
-MAX_S = 60
+MAX_S = 30
 
 # A schema says what a request looks like, not who is known, what a key may read, or which times are past.
 CONFIG = """
 [checks]
-positive_data_acceptance.expected-statuses = [200, 403, 404, 410, 422]
+positive_data_acceptance.expected-statuses = [200, 403, 404, 410]
+
+[[operations]]
+include-path = "/v1/profiles/{user}/as-of"
+checks.positive_data_acceptance.expected-statuses = [200, 403, 410, 422]
 """
 
 
@@ -83,7 +87,7 @@ def test_no_request_gets_what_is_not_described(
             [
                 *(str(Path(sys.executable).with_name("schemathesis")), "--config-file", "schemathesis.toml"),
                 *("run", f"{url}/openapi.json", "--header", f"Authorization: Bearer {token}"),
-                *("--seed", str(seed), "--max-examples", "60", "--max-time", str(MAX_S), "--workers", "2"),
+                *("--seed", str(seed), "--max-examples", "40", "--max-time", str(MAX_S), "--workers", "1"),
                 *("--request-timeout", "10", "--no-color", "--continue-on-failure", "--generation-database", "none"),
             ],
             cwd=tmp_path,
