@@ -41,6 +41,7 @@ _PRIVATE = {
     "kafka_properties",
     "pseudonym_keys",
     "pseudonym_keys_file",
+    "api_keys_file",
     "data_dir",
     "jars_dir",
 }
@@ -251,6 +252,22 @@ class Settings(BaseSettings):
     )
     trigger_topic_format: Literal["json", "protobuf"] = Field(
         "json", description="of the topic's values; the entries of the Redis stream have both"
+    )
+
+    # Readers
+    read_timeout_s: float = Field(
+        1.0, gt=0, description="a reader over HTTP waits so long for Redis: a thousand times what it usually takes"
+    )
+    history_read_timeout_s: float = Field(
+        10.0, gt=0, description="and so long for ClickHouse, which recomputes a past profile from its evidence"
+    )
+    audit_kept_records: int = Field(
+        200_000,
+        ge=1,
+        description="newest records of who read whose profile that stay in Redis: the trail must not fill it",
+    )
+    api_keys_file: Path | None = Field(
+        None, description="API keys of the readers over HTTP, as hashes; not set: data_dir/api-keys.json"
     )
 
     @classmethod
