@@ -35,10 +35,10 @@ def parse(text: str, vocabulary: Vocabulary) -> Node:
     """
     node = normal(_Reader(text, vocabulary).condition(parsed(text)))
     chars, depth = len(canonical(node)), _depth(node)
-    if chars > MAX_CHARS or depth >= MAX_NESTING:
+    if chars > MAX_CHARS or depth > MAX_NESTING:
         reason = (
             f"written out it has {chars:,} characters and is {depth} deep, expected at most {MAX_CHARS:,} characters "
-            f"and less than {MAX_NESTING} deep: use fewer conditions, or a shorter distance"
+            f"and {MAX_NESTING} deep: use fewer conditions, or a shorter distance"
         )
         raise ExpressionError(text, 0, len(text), reason)
     return node
@@ -95,7 +95,7 @@ class _Reader:
     def _operand(self, tree: exp.Expr) -> Operand:
         meaning = self.meaning(tree)
         if not isinstance(meaning, OPERANDS):
-            self._refuse(tree, "a condition can't be compared: join conditions with and, or, not")
+            self._refuse(tree, "expected a group, a tag, a text or a number here, got a condition")
         return meaning
 
     def _refuse(self, tree: exp.Expr, reason: str) -> NoReturn:

@@ -48,7 +48,11 @@ class PersonTags(Struct, frozen=True):
 def person_tags(
     at_ms: int, tags: Iterable[TagView], others: Mapping[str, float], weight_floor: float = 1e-6
 ) -> PersonTags:
-    """The tags that a reader of either store returns for an instant, by group."""
+    """The tags that a reader of either store returns for an instant, by group.
+
+    Both stores leave out tags below the floor. A share is then of the others alone: larger, by less than the floor for
+    each of them over the weight of the group.
+    """
     groups: dict[str, dict[str, TagView]] = {}
     for tag in tags:
         group, _, name = tag.tag.partition(":")

@@ -9,7 +9,6 @@ of those the ones that the operator's own dictionaries leave without meaning are
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from importlib import resources
 from pathlib import Path
 from typing import NamedTuple
 
@@ -68,8 +67,7 @@ def with_words(vocabulary: Vocabulary, files: Iterable[Path] = ()) -> Vocabulary
 
 def shipped_words() -> Path:
     """The file of words that comes with the project."""
-    with resources.as_file(resources.files("serving.audience") / _SHIPPED) as file:
-        return file
+    return Path(__file__).with_name(_SHIPPED)
 
 
 def _why_not(word: str, definition: str, vocabulary: Vocabulary) -> str:

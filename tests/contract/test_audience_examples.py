@@ -8,9 +8,13 @@ from pathlib import Path
 import pytest
 from audience_trees import PLAIN, VOCABULARY
 
+from schemas.settings import Settings
 from serving.audience.explain import explain
 from serving.audience.expression import parse
 from serving.audience.expression_error import ExpressionError
+from serving.audience.grammar import MAX_CHARS, MAX_NESTING
+from serving.audience.meaning import MAX_CONDITIONS, NEAR_KM
+from serving.audience.private_count import error_of
 from serving.audience.words import with_words
 
 PAGE = (Path(__file__).parents[2] / "docs" / "audiences.md").read_text()
@@ -52,6 +56,16 @@ def test_the_words_can_be_used(tmp_path: Path) -> None:
     [words] = re.findall(r"```yml\n(.*?)```", PAGE, re.DOTALL)
     (tmp_path / "words.yaml").write_text(words)
     assert "sleeps_in" in with_words(PLAIN, [tmp_path / "words.yaml"]).words
+
+
+def test_the_figures_of_the_page_are_those_of_the_settings() -> None:
+    chosen = Settings()
+    assert f"within {error_of(chosen.private_count_epsilon)} of it" in PAGE
+    assert f"the default of {chosen.private_count_epsilon}" in PAGE
+    assert f'"fewer than {chosen.private_count_minimum}"' in PAGE
+    for limit in (MAX_CHARS, MAX_CONDITIONS, MAX_NESTING):
+        assert f"{limit:,} " in PAGE
+    assert f"at most {NEAR_KM:g} km" in PAGE
 
 
 def test_other_ways_to_write_that_the_page_names_are_read() -> None:
