@@ -270,6 +270,36 @@ class Settings(BaseSettings):
         None, description="API keys of the readers over HTTP, as hashes; not set: data_dir/api-keys.json"
     )
 
+    # Audiences
+    audience_words: Path | None = Field(
+        None,
+        description="YAML file of your own words for audience expressions, beside those of the project",
+    )
+    private_count_epsilon: float = Field(
+        0.05,
+        gt=0,
+        le=10,
+        description="privacy loss of one count that leaves the circle; the error is about 3 over it",
+    )
+    private_budget_epsilon: float = Field(
+        1.0,
+        gt=0,
+        le=100,
+        description="what one analyst may spend on a population in private_budget_days: 20 counts",
+    )
+    private_population_epsilon: float = Field(
+        3.0, gt=0, le=100, description="what all analysts together may spend: they may talk to each other"
+    )
+    private_budget_days: float = Field(
+        30.0, gt=0, le=3_660, description="the window of both budgets; it slides, so none of its length has more"
+    )
+    private_count_minimum: int = Field(
+        100, ge=1, description="a smaller count that leaves the circle is given as fewer than this: it is mostly noise"
+    )
+    private_count_grain_minutes: float = Field(
+        60.0, ge=1, description="its instant is rounded down to this, so that asking again soon is the same question"
+    )
+
     @classmethod
     def settings_customise_sources(
         cls,

@@ -12,9 +12,9 @@ from typing import NamedTuple, NoReturn
 import cel
 from msgspec import Struct
 
+from schemas.known_tags import why_unknown
 from schemas.rules import GroupRule
 from schemas.trigger_rule import FOREVER_MS, Match, TriggerRule
-from udfs.triggers.known_tags import why_unknown
 from udfs.triggers.vocabulary import CIRCUMSTANCES, KINDS, Value, Variable
 
 NUMERIC_PARTS = ("mean", "std")
