@@ -32,6 +32,11 @@ class PublishedGroup(Struct, frozen=True):
     tags: tuple[str, ...]
     more_tags: MoreTags
 
+    @property
+    def numeric(self) -> bool:
+        """Whether its tags have a mean and a deviation."""
+        return self.kind == "numeric"
+
 
 _decoder = msgspec.json.Decoder(PublishedGroup)
 

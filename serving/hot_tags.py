@@ -22,6 +22,7 @@ _RESERVED = "_"
 
 class _HalfLife(Struct, frozen=True):
     half_life_ms: int
+    numeric: bool = True  # the half-lives don't say
 
 
 class HotTags:

@@ -23,6 +23,7 @@ Presence = Literal["present", "absent", "erased"]
 _GONE_HALF_LIVES = 2_200
 
 _evidence_decoder = msgspec.json.Decoder(dict[str, int])
+_numbers_decoder = msgspec.json.Decoder(list[float])
 
 
 class Decaying(Protocol):
@@ -31,6 +32,10 @@ class Decaying(Protocol):
     @property
     def half_life_ms(self) -> int:
         """Half-life in milliseconds."""
+
+    @property
+    def numeric(self) -> bool:
+        """Whether its tags may have a mean and a deviation."""
 
 
 class HotView(Struct, frozen=True, gc=False):
@@ -117,9 +122,9 @@ def hot_view(
         as_of_ms = newest_event_ms if at_ms is None else at_ms
         elapsed_ms = as_of_ms - newest_event_ms
         other = {
-            group: decayed(float(fields[name]), elapsed_ms, groups[group].half_life_ms)
-            for name in fields
-            if name.startswith(OTHER_PREFIX) and (group := name.removeprefix(OTHER_PREFIX)) in groups
+            name: decayed(float(text), elapsed_ms, group.half_life_ms)
+            for name, group in groups.items()
+            if (text := fields.get(OTHER_PREFIX + name)) is not None
         }
         tags = tag_views(fields, last_evidence_ms(evidence), groups, elapsed_ms, weight_floor)
         return HotView(
@@ -137,7 +142,7 @@ def hot_view(
         )
     except OverflowError:
         raise too_early(as_of_ms, newest_event_ms) from None
-    except (KeyError, ValueError) as error:
+    except (KeyError, ValueError, msgspec.DecodeError) as error:
         raise damaged(type(error).__name__) from None
 
 
@@ -168,32 +173,36 @@ def tag_views(
 
     Raises
     ------
-    KeyError, ValueError
+    KeyError, ValueError, msgspec.DecodeError
         For a tag without a weight, or a weight that is no number.
     OverflowError
         For an instant some thousand half-lives before that of the weights.
     """
-    found: list[tuple[float, str, TagView]] = []
-    factors: dict[int, tuple[float, int]] = {}  # there are few half-lives, and many tags
-    for tag, ms in last_ms.items():
-        group = groups.get(tag.partition(":")[0])
-        if group is None:
-            continue
-        half_life_ms = group.half_life_ms
-        factor = factors.get(half_life_ms)
-        if factor is None:
-            factor = factors[half_life_ms] = _decay(elapsed_ms, half_life_ms)
-        weight = ldexp(float(fields[tag]) * factor[0], factor[1])
-        if abs(weight) < weight_floor:
-            continue
-        mean = std = None
-        if (mean_text := fields.get(tag + ".mean")) is not None and tag + ".mean" not in last_ms:
-            mean = float(mean_text)
-        if (std_text := fields.get(tag + ".std")) is not None and tag + ".std" not in last_ms:
-            std = float(std_text)
-        found.append((-weight, tag, TagView(tag, weight, mean, std, ms, half_life_ms)))
+    rates = {name: (*_decay(elapsed_ms, g.half_life_ms), g.half_life_ms, g.numeric) for name, g in groups.items()}
+    rate_of = rates.get
+    mine = [(tag, ms, rate) for tag, ms in last_ms.items() if (rate := rate_of(tag.partition(":")[0])) is not None]
+    # all at once, because a JSON decoder reads eighty numbers in 8 us, where `float` takes 30
+    stored = _numbers_decoder.decode(f"[{','.join([fields[tag] for tag, _, _ in mine])}]")
+    # negated, so that the heaviest comes first, and of equals the first by name
+    found = [
+        (-ldexp(weight * factor, halvings), tag, ms, half_life_ms, numeric)
+        for (tag, ms, (factor, halvings, half_life_ms, numeric)), weight in zip(mine, stored, strict=True)
+    ]
     found.sort()
-    return tuple([view for _, _, view in found])
+    views = []
+    for negated, tag, ms, half_life_ms, numeric in found:
+        mean = std = None
+        if numeric:
+            mean, std = _beside(fields, last_ms, f"{tag}.mean"), _beside(fields, last_ms, f"{tag}.std")
+        if not -weight_floor < negated < weight_floor:
+            views.append(TagView(tag, -negated, mean, std, ms, half_life_ms))
+    return tuple(views)
+
+
+def _beside(fields: Mapping[str, str], last_ms: Mapping[str, int], name: str) -> float | None:
+    """The number beside a tag's, unless that is a tag of its own."""
+    text = fields.get(name)
+    return None if text is None or name in last_ms else float(text)
 
 
 def decayed(weight: float, elapsed_ms: int, half_life_ms: int) -> float:

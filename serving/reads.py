@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
+import msgspec
+
 from schemas.published_group import PublishedGroup
 from schemas.redis_keys import (
     AS_OF_MS,
@@ -177,7 +179,7 @@ class Reads:
             views = tag_views(fields, there, groups, now_ms - as_of_ms, self._weight_floor)
         except OverflowError:
             raise too_early(now_ms, as_of_ms) from None
-        except (KeyError, ValueError) as error:
+        except (KeyError, ValueError, msgspec.DecodeError) as error:
             raise damaged(type(error).__name__) from None
         return {view.tag: view for view in views}
 

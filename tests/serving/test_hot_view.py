@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from serving.hot_view import HotView, hot_view
 from serving.read_errors import DamagedProfileError
 from serving.tag_view import TagView
+from sinks.plain_decimal import plain_decimals
 from udfs.profile.decay import decayed
 
 AS_OF_MS = 1_767_225_600_000
@@ -20,6 +21,7 @@ WEEK_MS = 604_800_000
 
 class Group(NamedTuple):
     half_life_ms: int
+    numeric: bool = True
 
 
 GROUPS = {"app": Group(WEEK_MS), "flow_mb": Group(3_600_000)}
@@ -92,8 +94,26 @@ def test_tags_of_other_groups_are_left_out_and_the_heaviest_comes_first() -> Non
     assert view.other == {}
 
 
+@given(st.lists(st.floats(allow_nan=False, allow_infinity=False), min_size=1, max_size=40))
+def test_a_weight_is_read_as_the_very_double_that_was_written(weights: list[float]) -> None:
+    fields = {"_version": "0-1", "_as_of_ms": "5"}
+    tags = [f"app:{n}" for n in range(len(weights))]
+    fields |= zip(tags, (text.decode() for text in plain_decimals(weights)))
+    view = hot_view("u", fields, json.dumps(dict.fromkeys(tags, 1)), GROUPS)
+    assert {t.tag: t.weight for t in view.tags} == dict(zip(tags, weights))
+
+
 @pytest.mark.parametrize(
-    ("field", "value"), [("_version", None), ("_as_of_ms", "soon"), ("app:secret", "much"), ("app:secret", None)]
+    ("field", "value"),
+    [
+        ("_version", None),
+        ("_as_of_ms", "soon"),
+        ("app:secret", "much"),
+        ("app:secret", "1.0,2.0"),
+        ("app:secret", "nan"),
+        ("app:secret", ""),
+        ("app:secret", None),
+    ],
 )
 def test_damage_is_an_error_that_tells_nothing_of_the_person(field: str, value: str | None) -> None:
     fields: dict[str, str] = {"_version": "0-1", "_as_of_ms": "5", "app:secret": "1.0"}
