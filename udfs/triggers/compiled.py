@@ -19,6 +19,7 @@ from udfs.triggers.vocabulary import CIRCUMSTANCES, KINDS, Value, Variable
 
 NUMERIC_PARTS = ("mean", "std")
 _CUT = 200
+_NOT_WORKED_OUT = (ArithmeticError, LookupError, RuntimeError, TypeError, ValueError)
 
 
 class RuleError(ValueError):
@@ -49,8 +50,17 @@ class Condition(NamedTuple):
     of_event: bool = True
 
     def holds(self, values: Mapping[str, Value]) -> bool:
-        """Whether it is true of these values; all its variables must be among them."""
-        return self.program is None or bool(self.program.execute({name: values[name] for name in self.variables}))
+        """Whether it is true of these values; all its variables must be among them.
+
+        What can't be worked out (a division by zero, a pattern made of what a person typed) is not true: a condition
+        must not stop a job.
+        """
+        if self.program is None:
+            return True
+        try:
+            return bool(self.program.execute({name: values[name] for name in self.variables}))
+        except _NOT_WORKED_OUT:
+            return False
 
 
 class Selected(NamedTuple):

@@ -182,6 +182,8 @@ class Triggers:
             one = memory.rules.get(rule)
             open_version = self._known(memory, rule, one) if one is not None and one.phase != IDLE else None
             if open_version is not None:
+                if open_version.select.on != "tags":
+                    continue  # an earlier version's episode, which ends by what that looks at
                 compiled = open_version  # the episode goes on by its own version
             if compiled.rule.shape == "fade":
                 self._fade(profile, memory, compiled, event)
@@ -422,9 +424,9 @@ class Triggers:
         *,
         by_event: bool,
     ) -> None:
-        """Fire, unless the rule is not valid then, in its cool-down, or has fired in the period."""
+        """Fire, unless the rule is not valid then, lacks consent, is in its cool-down, or has fired in the period."""
         rule = compiled.rule
-        if not compiled.valid_from_ms <= at_ms < compiled.valid_to_ms:
+        if not compiled.valid_from_ms <= at_ms < compiled.valid_to_ms or not self._permitted(profile, compiled):
             return
         if rule.once_per is not None or compiled.cooldown_ms:
             one = self._memory_of(memory, compiled)
