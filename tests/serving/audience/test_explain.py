@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from audience_trees import PLAIN, TREES, VOCABULARY
-from hypothesis import given
+from hypothesis import given, settings
 
 from serving.audience.canonical import normal
 from serving.audience.explain import Line, explain
@@ -61,6 +61,7 @@ def test_an_audience_in_words() -> None:
     assert (told.purposes, told.sensitivity) == (("location_services", "profiling", "service"), "sensitive")
 
 
+@settings(deadline=None)
 @given(TREES)
 def test_every_tree_can_be_explained(tree: Node) -> None:
     told = explain(tree, PLAIN)
