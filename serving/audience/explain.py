@@ -9,7 +9,7 @@ from msgspec import Struct
 from schemas.tag_group import FOREVER_DAYS, MS_PER_DAY, Kind, Sensitivity
 from serving.audience.canonical import level_text, normal, tag_text
 from serving.audience.quantity import duration_text
-from serving.audience.reads import reads
+from serving.audience.reads import groups_of, reads
 from serving.audience.tree import (
     Above,
     Every,
@@ -28,10 +28,11 @@ _INDENT = "  "
 
 
 class Line(Struct, frozen=True):
-    """A condition in words, and how deep it stands in others."""
+    """A condition in words, how deep it stands in others, and the groups it looks at itself."""
 
     depth: int
     text: str
+    groups: tuple[str, ...] = ()
 
 
 class GroupRead(Struct, frozen=True):
@@ -118,15 +119,15 @@ def _negates(node: Node) -> bool:
 def _lines(node: Node, vocabulary: Vocabulary, depth: int) -> Iterator[Line]:
     if isinstance(node, Some) and (group := _only_group_of_tops(node)):
         names = ", ".join(each.name for each in node.of if isinstance(each, Top))
-        yield Line(depth, f"{_heaviest(group, vocabulary)} is one of {names}")
+        yield Line(depth, f"{_heaviest(group, vocabulary)} is one of {names}", (group,))
     elif isinstance(node, Every | Some):
         yield Line(depth, "all of this holds:" if isinstance(node, Every) else "at least one of this holds:")
         for each in node.of:
             yield from _lines(each, vocabulary, depth + 1)
     elif isinstance(node, Outside):
-        yield Line(depth, _denied(node.of, vocabulary))
+        yield Line(depth, _denied(node.of, vocabulary), groups_of(node))
     else:
-        yield Line(depth, _said(node, vocabulary))
+        yield Line(depth, _said(node, vocabulary), groups_of(node))
 
 
 def _only_group_of_tops(node: Some) -> str:

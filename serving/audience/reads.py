@@ -50,13 +50,18 @@ class Reads(Struct, frozen=True):
 
 def reads(node: Node, groups: Mapping[str, TagGroup]) -> Reads:
     """What the audience looks at, by the catalogue's declarations."""
-    names = tuple(sorted(_groups(node)))
+    names = groups_of(node)
     declared = [groups[name] for name in names]
     return Reads(
         names,
         tuple(sorted({group.purpose for group in declared})),
         max((group.sensitivity for group in declared), key=_SENSITIVITIES.index),
     )
+
+
+def groups_of(node: Node) -> tuple[str, ...]:
+    """Tag groups that a condition looks at, by name."""
+    return tuple(sorted(_groups(node)))
 
 
 def consents_needed(read: Reads, purpose: str) -> tuple[str, ...]:

@@ -3,7 +3,7 @@
 A file is one mapping of words to what each stands for, in the language of expressions and in the catalogue's own
 names: a group, ``either(...)`` of several, a tag, a share or mean of one, or a whole condition. What can't be used is
 said with file, line and word, all of it at once. The words that come with the project are in ``audience-words.yaml``;
-of those the ones that the operator's own dictionaries leave without meaning are left out.
+where the operator's own dictionaries give one no meaning, that is said when it is used.
 """
 
 from __future__ import annotations
@@ -48,8 +48,7 @@ def with_words(vocabulary: Vocabulary, files: Iterable[Path] = ()) -> Vocabulary
         When one can't be used: with what is wrong with any of them.
     """
     faults: list[Fault] = []
-    shipped = _read(shipped_words(), faults)
-    written = {word: each for word, each in shipped.items() if not _why_not(word, each.definition, vocabulary)}
+    written = dict(_read(shipped_words(), faults))
     for file in files:
         for word, each in _read(file, faults).items():
             first = written.get(word)

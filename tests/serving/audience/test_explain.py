@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import pytest
 from audience_trees import PLAIN, TREES, VOCABULARY
-from hypothesis import given
+from hypothesis import given, settings
 
 from serving.audience.canonical import normal
 from serving.audience.explain import Line, explain
 from serving.audience.expression import parse
+from serving.audience.reads import groups_of
 from serving.audience.tree import Every, Node, Outside, Some
 
 
@@ -38,7 +39,8 @@ from serving.audience.tree import Every, Node, Outside, Some
     ],
 )
 def test_a_condition_in_words(text: str, words: str) -> None:
-    assert explain(parse(text, VOCABULARY), VOCABULARY).lines == (Line(0, words),)
+    tree = parse(text, VOCABULARY)
+    assert explain(tree, VOCABULARY).lines == (Line(0, words, groups_of(tree)),)
 
 
 def test_an_audience_in_words() -> None:
@@ -58,9 +60,11 @@ def test_an_audience_in_words() -> None:
         " service, personal\n"
         "While nothing new is heard of people they leave as their tags fade, and nobody comes in."
     )
+    assert [line.groups for line in told.lines] == [(), (), ("app",), ("home",), ("plan",)]
     assert (told.purposes, told.sensitivity) == (("location_services", "profiling", "service"), "sensitive")
 
 
+@settings(deadline=None)
 @given(TREES)
 def test_every_tree_can_be_explained(tree: Node) -> None:
     told = explain(tree, PLAIN)

@@ -6,7 +6,7 @@ from math import asin, cos, radians, sin, sqrt
 
 import pytest
 from audience_trees import DICTIONARIES
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from schemas.dictionaries import District
@@ -32,6 +32,7 @@ def test_of_a_district_that_is_not_there() -> None:
         districts_near("B4", 5.0, DICTIONARIES.districts)
 
 
+@settings(deadline=None)
 @given(st.floats(-60, 60), st.floats(-179, 179), st.floats(-0.5, 0.5), st.floats(-0.5, 0.5))
 def test_the_distance_is_that_of_the_haversine(lat: float, lng: float, north: float, east: float) -> None:
     districts = {"a": District("", "", lat, lng), "b": District("", "", lat + north, lng + east)}

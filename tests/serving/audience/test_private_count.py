@@ -62,14 +62,14 @@ def test_the_noise_follows_its_law(epsilon: float) -> None:
     assert distance(noise, 0.8 / epsilon) > bound
 
 
-@settings(max_examples=200)
+@settings(max_examples=200, deadline=None)
 @given(st.floats(1e-3, 10.0))
 def test_the_loss_that_is_proven_is_no_more_than_epsilon(epsilon: float) -> None:
     mechanism = dp.m.make_laplace(dp.atom_domain(T=dp.i64), dp.absolute_distance(T=dp.i64), scale=scale_of(epsilon))
     assert epsilon * (1.0 - 1e-9) <= mechanism.map(1) <= epsilon
 
 
-@settings(max_examples=200)
+@settings(max_examples=200, deadline=None)
 @given(st.floats(1e-3, 10.0))
 def test_the_error_is_the_smallest_that_is_as_sure(epsilon: float) -> None:
     def within(distance: int) -> float:

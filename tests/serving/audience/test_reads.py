@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from audience_trees import TREES, VOCABULARY
-from hypothesis import given
+from hypothesis import given, settings
 
 from schemas.purposes import PURPOSES
 from serving.audience.canonical import normal
@@ -25,6 +25,7 @@ def test_all_that_it_looks_at_counts_also_what_is_negated() -> None:
     assert read("plan = 'plus'") == Reads(("plan",), ("service",), "personal")
 
 
+@settings(deadline=None)
 @given(TREES)
 def test_it_reads_the_same_in_normal_form(tree: Node) -> None:
     assert reads(tree, GROUPS) == reads(normal(tree), GROUPS)

@@ -11,7 +11,7 @@ from audience_trees import PLAIN, RULES
 from livetags.audience_vocabulary import audience_vocabulary
 from schemas.settings import Settings
 from serving.audience.canonical import canonical
-from serving.audience.expression import parse
+from serving.audience.expression import check_word, parse
 from serving.audience.expression_error import ExpressionError
 from serving.audience.tree import Some, Top
 from serving.audience.vocabulary import Vocabulary
@@ -28,16 +28,20 @@ def file(tmp_path: Path) -> Path:
 def test_every_word_that_comes_with_the_project_can_be_used_with_the_packaged_dictionaries() -> None:
     vocabulary = with_words(Vocabulary(GROUPS, Settings().rules(GROUPS, load())))
     assert set(vocabulary.words) == set(yaml.safe_load(shipped_words().read_text()))
+    for word, definition in vocabulary.words.items():
+        check_word(definition, vocabulary)
+        assert word not in GROUPS
     assert canonical(parse("lives_in = 'A3' and news_app > 0.2", vocabulary)) == (
         "home = 'A3' and share(content:news) > 0.2"
     )
 
 
-def test_words_without_meaning_in_the_operators_dictionaries_are_left_out(tmp_path: Path) -> None:
+def test_a_word_without_meaning_in_the_operators_dictionaries_says_so_when_used(tmp_path: Path) -> None:
     (tmp_path / "apps.csv").write_text("alias,app,category\nneu,Neu,shows\n")
     vocabulary = with_words(Vocabulary(GROUPS, Settings().rules(GROUPS, load(tmp_path))))
-    assert "works_in" in vocabulary.words
-    assert "news_app" not in vocabulary.words
+    assert parse("works_in = 'A3'", vocabulary)
+    with pytest.raises(ExpressionError, match=r"the word news_app stands for .* unknown tag 'news' of content"):
+        parse("news_app > 0.2", vocabulary)
 
 
 def test_words_of_ones_own(file: Path) -> None:
