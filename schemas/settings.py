@@ -44,6 +44,7 @@ _PRIVATE = {
     "api_keys_file",
     "data_dir",
     "jars_dir",
+    "audience_words",
 }
 
 
