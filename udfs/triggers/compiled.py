@@ -1,7 +1,7 @@
 """Rules made ready for evaluation: conditions compiled, names resolved, purposes gathered; or refused with the reason.
 
-Conditions are written in CEL, the Common Expression Language (cel.dev): no loops, no side effects, linear time. Each is
-tried out on examples of all types before a rule is accepted, so what is wrong with it is said then and not at night.
+Conditions are written in CEL, the Common Expression Language (cel.dev): no loops but over lists, no side effects. Each
+is tried out on examples of all types before a rule is accepted, so what is wrong with it is said then and not at night.
 """
 
 from __future__ import annotations
