@@ -65,7 +65,7 @@ def test_check_says_everything_that_is_wrong_with_its_line(livetags: Command, wr
     assert (code, out) == (1, "")
     first, second, last = err.splitlines()
     assert first.startswith(f"{one}:8: colour: unknown: expected some of id, version,")
-    assert second.startswith(f"{two}:8: when: unknown flow: a rule on app_use knows app,")
+    assert second.startswith(f"{two}:8: when: unknown flow: did you mean flow_mb? a rule on app_use knows app,")
     assert last == "2 mistakes, nothing was changed"
     code, out, _ = livetags("rules", "check", str(one.parent), "--json")
     assert code == 1
