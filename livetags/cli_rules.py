@@ -174,10 +174,10 @@ def diff(
         print(msgspec.json.encode(found).decode())
     else:
         for id_, lines in found.changed.items():
+            out.print(f"changed: {id_}" + _would_be_refused(found.refused.get(id_)), markup=False, soft_wrap=True)
             for line in lines:
                 style = "green" if line.startswith("+") else "red" if line.startswith("-") else None
-                out.print(line, style=style, markup=False, highlight=False, soft_wrap=True)
-            out.print(f"changed: {id_}" + _would_be_refused(found.refused.get(id_)))
+                out.print(f"  {line}", style=style, markup=False, highlight=False, soft_wrap=True)
         for id_ in found.new:
             out.print(f"new: {id_}" + _would_be_refused(found.refused.get(id_)))
         for id_ in found.missing:

@@ -164,19 +164,9 @@ def test_diff_lays_the_files_beside_what_is_in_force(livetags: Command, write: W
     code, out, _ = livetags("rules", "diff", str(folder))
     assert code == 1
     assert out.splitlines() == [
-        "--- b version 1, in force",
-        "+++ b version 2, written",
-        "@@ -1,7 +1,8 @@",
-        " id: b",
-        "-version: 1",
-        "+version: 2",
-        " owner: growth",
-        " purpose: marketing",
-        " scene: watches [video]",
-        " shape: pulse",
-        " on: app_use",
-        "+cooldown: 1d",
         "changed: b",
+        "  version: 1 -> 2",
+        "  cooldown: - -> 1d",
         "new: d",
         "missing: c is in force and not in these files; `livetags rules retire c` withdraws it",
         "1 new, 1 changed, 1 same, 1 missing",
