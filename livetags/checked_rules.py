@@ -41,9 +41,7 @@ def checked_rules(paths: Iterable[Path], settings: Settings) -> list[WrittenRule
     return read.rules
 
 
-def compile_faults(
-    drafts: Iterable[Draft], groups: Mapping[str, GroupRule], dictionaries: Dictionaries
-) -> list[Fault]:
+def compile_faults(drafts: Iterable[Draft], groups: Mapping[str, GroupRule], dictionaries: Dictionaries) -> list[Fault]:
     """What keeps rules from being compiled, at the line of the field concerned.
 
     And tags that no dictionary has: those a running job takes, because its dictionaries may change.
@@ -75,8 +73,8 @@ def rule_warnings(rules: Iterable[WrittenRule]) -> list[Fault]:
         for name, sources in feeds.items():
             if sources and not any(FEEDS[feed].linked for feed in sources):
                 reason = (
-                    f"never fires: {each.rule.tags[name]} is of the feed {', '.join(sources)}, whose ids are never linked "
-                    "to a person; expected a tag of another feed, see docs/tags.md"
+                    f"never fires: {each.rule.tags[name]} is of the feed {', '.join(sources)}, whose ids are never "
+                    "linked to a person; expected a tag of another feed, see docs/tags.md"
                 )
                 warnings.append(each.fault(f"tags.{name}", reason))
     return warnings

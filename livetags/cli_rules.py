@@ -55,7 +55,7 @@ def check(
     settings: SettingsFile = None,
     set_: SetOption = None,
 ) -> None:
-    """Check rules: whether a job could use them, beside what is published. Says all mistakes, as file:line: field: reason.
+    """Check rules, also against what is published: whether a job could use them. Says all mistakes, with their lines.
 
     \b
     Examples:

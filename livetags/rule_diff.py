@@ -12,7 +12,6 @@ from schemas.rule_log import RuleLog
 from schemas.trigger_rule import TriggerRule
 from sources.core_yaml import inline
 
-
 _SHORT = 80
 
 

@@ -1,4 +1,4 @@
-"""The JSON Schema of rule files, for editors: what `livetags rules check` says of a document, as far as it can be said."""
+"""The JSON Schema of rule files, for editors: what `livetags rules check` says, as far as a schema can say it."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ def rule_schema() -> Json:
     """Schema of a document: a rule, or a list of rules.
 
     Only `livetags rules check` says what no schema can: that `below` is less than `above`, `valid_to` later than
-    `valid_from`, a date one of the calendar, a duration 400 days at most, that ids are unique, what conditions mean, and
-    which tags there are.
+    `valid_from`, a date one of the calendar, a duration 400 days at most, that ids are unique, what conditions mean,
+    and which tags there are.
     """
     rule = TriggerRule.model_json_schema(ref_template="#/$defs/{model}")
     definitions = rule.pop("$defs")

@@ -46,6 +46,6 @@ def contradiction(known: Collection[TriggerRule], rule: TriggerRule) -> Contradi
 def _of_another_kind(before: TriggerRule, field: str, got: str, expected: str) -> Contradiction:
     return Contradiction(
         field,
-        f"got {got}, expected {expected} as in version {before.version}, by which episodes of people may still be open: "
-        "give it a new id, and retire this one",
+        f"got {got}, expected {expected} as in version {before.version}, by which episodes of people may still be "
+        "open: give it a new id, and retire this one",
     )

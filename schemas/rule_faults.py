@@ -83,7 +83,9 @@ def _text(_limits: Any, name: str) -> str:
 
 
 _EXPECTED: dict[str, Callable[[Any, str], str]] = {
-    "literal_error": lambda limits, _: f"expected one of {limits['expected'].replace(chr(39), '').replace(' or ', ', ')}",
+    "literal_error": lambda limits, _: (
+        f"expected one of {limits['expected'].replace(chr(39), '').replace(' or ', ', ')}"
+    ),
     "string_type": _text,
     "string_pattern_mismatch": lambda _, name: f"expected {_EXAMPLES.get(name, 'another spelling')}",
     "string_too_short": lambda _, __: "expected some text",

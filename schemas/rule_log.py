@@ -119,8 +119,8 @@ class RuleLog:
     def compact(self, id_: str) -> tuple[RuleUpdate, ...]:
         """Updates from which a log has the same of a rule, but for what was refused.
 
-        Of its versions the first, which says what it is a rule about, and the newest `KEPT_VERSIONS`. Also of one that is
-        withdrawn: it can come back.
+        Of its versions the first, which says what it is a rule about, and the newest `KEPT_VERSIONS`. Also of one that
+        is withdrawn: it can come back.
         """
         found = self._of(id_)
         newest = found.newest
@@ -163,7 +163,9 @@ class RuleLog:
 
 
 def _update(id_: str, word: _Word) -> RuleUpdate:
-    return RuleUpdate(word.published_ms, (), (id_,)) if word.retired else RuleUpdate(word.published_ms, (word.document,))
+    return (
+        RuleUpdate(word.published_ms, (), (id_,)) if word.retired else RuleUpdate(word.published_ms, (word.document,))
+    )
 
 
 def _reason(error: ValidationError) -> str:

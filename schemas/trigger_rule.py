@@ -69,7 +69,7 @@ def _duration(value: object) -> object:
     if not isinstance(value, str):
         unit = f": put a unit behind it, such as {value}s or {value}m" if isinstance(value, int) else ""
         msg = f"{expected}, got {value!r}{unit}"
-        raise ValueError(msg)  # noqa: TRY004 - pydantic collects ValueError only
+        raise ValueError(msg)
     if not _DURATION.fullmatch(value):
         msg = f"{expected}, got {value!r}"
         raise ValueError(msg)
@@ -107,7 +107,7 @@ def _number(value: object) -> object:
 def _truth(value: object) -> object:
     if not isinstance(value, bool):
         msg = f"expected true or false, got {value!r}"
-        raise ValueError(msg)  # noqa: TRY004 - pydantic collects ValueError only
+        raise ValueError(msg)
     return value
 
 
@@ -170,13 +170,17 @@ class TriggerRule(_Strict):
     id: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,63}$")] = Field(
         description="its name, which stays through versions"
     )
-    version: Annotated[int, Number] = Field(ge=1, le=1_000_000, description="raised with every change; a version is never edited")
+    version: Annotated[int, Number] = Field(
+        ge=1, le=1_000_000, description="raised with every change; a version is never edited"
+    )
     owner: str = Field(min_length=1, max_length=200, description="team that answers for it")
     purpose: Annotated[str, AfterValidator(_purpose)] = Field(
         description="what the person must have consented to", json_schema_extra={"enum": list(PURPOSES)}
     )
     scene: str = Field(min_length=1, max_length=200, description="the situation, in words")
-    priority: Annotated[int, Number] = Field(50, ge=0, le=100, description="higher goes first where reach has to choose")
+    priority: Annotated[int, Number] = Field(
+        50, ge=0, le=100, description="higher goes first where reach has to choose"
+    )
     valid_from: Time | None = Field(None, description="does not fire before; UTC if it says no zone")
     valid_to: Time | None = Field(None, description="does not fire from then on")
     shadow: Annotated[bool, BeforeValidator(_truth)] = Field(False, description="evaluated and recorded, not sent")
@@ -195,7 +199,9 @@ class TriggerRule(_Strict):
     fire: Literal["enter", "exit"] = Field("enter", description="level: at its beginning or at its end")
     hold: Duration = Field(NO_TIME, description="level: so long it must last before it counts: dwelling")
     hold_exit: Duration = Field(NO_TIME, description="level: so long it must be over before it counts as ended")
-    above: Annotated[float, Number] | None = Field(None, gt=0, description="fade: weight from which on the tag counts as present")
+    above: Annotated[float, Number] | None = Field(
+        None, gt=0, description="fade: weight from which on the tag counts as present"
+    )
     below: Annotated[float, Number] | None = Field(None, gt=0, description="fade: weight at which it counts as gone")
     unless: Selection | None = Field(None, description="absence: what must not follow")
     within: Duration = Field(NO_TIME, description="absence: how soon; count: within which window")

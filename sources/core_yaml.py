@@ -101,5 +101,7 @@ def written(document: Any) -> str:
 
 def inline(document: Any) -> str:
     """The document as YAML on one line."""
-    text: str = yaml.dump(document, Dumper=_CoreDumper, sort_keys=False, allow_unicode=True, width=1 << 20, default_flow_style=True)
+    text: str = yaml.dump(
+        document, Dumper=_CoreDumper, sort_keys=False, allow_unicode=True, width=1 << 20, default_flow_style=True
+    )
     return text.removesuffix("\n...\n").strip()

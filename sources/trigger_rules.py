@@ -189,7 +189,9 @@ def _draft(
     own = _inconsistent(error)
     if own is not None:
         return _Drafted(own.rule, frozenset()), []
-    right = {field: value for field, value in document.items() if field not in wrong and field in TriggerRule.model_fields}
+    right = {
+        field: value for field, value in document.items() if field not in wrong and field in TriggerRule.model_fields
+    }
     unknown = (wrong & TriggerRule.model_fields.keys()) | (_STANDING_IN.keys() - right.keys())
     try:
         return _Drafted(TriggerRule.model_validate(_STANDING_IN | right), frozenset(unknown)), []
@@ -221,11 +223,11 @@ def _not_yaml(error: yaml.MarkedYAMLError) -> str:
 _REMEDIES = {
     "tab character": "expected spaces at the beginning of the line, not a tab",
     "mapping values are not allowed": "expected one `name: value` a line; text that has a colon goes in quotes",
-    "did not find expected key": "expected `name: value` as far to the right as the lines above; text with quotes in it "
-    "goes in other quotes as a whole",
+    "did not find expected key": "expected `name: value` as far to the right as the lines above; text with quotes in "
+    "it goes in other quotes as a whole",
     "could not find expected ':'": "expected `name: value`, with a colon and a space",
-    "cannot start any token": "expected spaces at the beginning of the line, not a tab, and text in quotes if it begins "
-    "with @, % or `",
+    "cannot start any token": "expected spaces at the beginning of the line, not a tab, and text in quotes if it "
+    "begins with @, % or `",
     "did not find expected ',' or ']'": "a list that begins with [ has no ] at its end, or no comma between two values",
     "did not find expected ',' or '}'": "what begins with { has no } at its end, or no comma between two values",
     "unexpected end of stream": "quotes that are opened and not closed",

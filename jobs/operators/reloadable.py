@@ -28,8 +28,8 @@ class Reloadable(KeyedBroadcastProcessFunction):  # type: ignore[misc]
 
     Of dictionaries the newest published count, of rules the newest word about each, in whatever order they arrive. Both
     are kept as broadcast state, so a restart continues with them: the newest dictionaries, and of each rule one entry
-    with the versions that may still have open episodes (`schemas.rule_log.RuleLog.compact`). So it grows with the number
-    of rules, and not with how often they are published. A batch is worked on with one version throughout.
+    with the versions that may still have open episodes (`schemas.rule_log.RuleLog.compact`). So it grows with how many
+    rules there are, and not with how often they are published. A batch is worked on with one version throughout.
     """
 
     def __init__(self, operator: ShardOperator) -> None:

@@ -209,7 +209,9 @@ def test_many_messages_are_put_in_force_once_and_with_the_next_batch(monkeypatch
     process(reloadable, engine, *granted())
     changed: list[str] = []
     change = RuleSet.change
-    monkeypatch.setattr(RuleSet, "change", lambda self, rule, older: changed.append(rule.id) or change(self, rule, older))
+    monkeypatch.setattr(
+        RuleSet, "change", lambda self, rule, older: changed.append(rule.id) or change(self, rule, older)
+    )
     for n in range(200):
         publish(reloadable, engine, RuleUpdate(n + 1, (video(n + 1, id=f"video-{n % 20}"),)))
     assert changed == []

@@ -11,6 +11,7 @@ import yaml
 
 from livetags.cli_rules import rules_app
 from sources.trigger_rules import read_rules
+from udfs.tags import purchases
 
 Command = Callable[..., tuple[int, str, str]]
 
@@ -37,6 +38,7 @@ def write(tmp_path: Path) -> Callable[..., Path]:
 
 
 Write = Callable[..., Path]
+PANEL_GROUP = purchases.GROUPS[0].name
 
 
 def in_force(livetags: Command) -> dict[str, dict[str, object]]:
@@ -70,6 +72,45 @@ def test_check_says_everything_that_is_wrong_with_its_line(livetags: Command, wr
     code, out, _ = livetags("rules", "check", str(one.parent), "--json")
     assert code == 1
     assert [(fault["line"], fault["field"]) for fault in json.loads(out)["faults"]] == [(8, "colour"), (8, "when")]
+
+
+def test_check_compares_with_what_is_published(livetags: Command, write: Write, tmp_path: Path) -> None:
+    file = write("a")
+    assert livetags("rules", "publish", str(file))[0] == 0
+    assert livetags("rules", "check", str(file))[0] == 0
+    write("a", 1, "cooldown: 1d\n")
+    code, _, err = livetags("rules", "check", str(file))
+    assert code == 1
+    assert f"{file}:2: version: a: version 1 is published with another content: raise version to 2" in err
+    file.write_text(RULE.format(id="a", version=2).replace("pulse", "level"))
+    code, _, err = livetags("rules", "check", str(file))
+    assert code == 1
+    assert f"{file}:6: shape: a: got shape: level, expected shape: pulse as in version 1" in err
+    assert "give it a new id" in err
+    [fault] = json.loads(livetags("rules", "check", str(file), "--json")[1])["faults"]
+    assert (fault["line"], fault["field"]) == (6, "shape")
+    code, _, err = livetags("rules", "publish", str(file))
+    assert code == 1
+    assert f"{file}:6: shape: a: got shape: level" in err
+    assert in_force(livetags)["a"]["version"] == 1
+    livetags("rules", "retire", "a")
+    assert livetags("rules", "publish", str(file))[0] == 1, "somebody may still be in an episode of it"
+    other = "rule_updates=hdfs://elsewhere/rules"
+    code, _, err = livetags("rules", "check", str(file), "--set", other)
+    assert code == 0
+    assert "not compared with what is published" in err
+
+
+def test_check_warns_of_what_never_fires(livetags: Command, write: Write) -> None:
+    file = write("a", 1, "tags:\n  milk: purchases:milk\n")
+    file.write_text(file.read_text().replace("app_use", "tags").replace("purchases", PANEL_GROUP))
+    code, out, err = livetags("rules", "check", str(file))
+    assert (code, out) == (0, "1 rule in 1 file can be used\n")
+    assert "warning: tags.milk: never fires" in err
+    assert "household" in err
+    [warning] = json.loads(livetags("rules", "check", str(file), "--json")[1])["warnings"]
+    assert (warning["line"], warning["field"]) == (9, "tags.milk")
+    assert "warnings" not in json.loads(livetags("rules", "check", str(write("b")), "--json")[1])
 
 
 def test_from_publishing_to_withdrawing(livetags: Command, write: Write) -> None:

@@ -40,7 +40,9 @@ def state(log: RuleLog) -> object:
 
 
 ids = st.sampled_from(["a", "b"])
-documents = st.builds(document, ids, st.integers(1, 3), st.sampled_from(["s", "t"]), st.sampled_from(["app_use", "order"])) | st.just("{}")
+documents = st.builds(
+    document, ids, st.integers(1, 3), st.sampled_from(["s", "t"]), st.sampled_from(["app_use", "order"])
+) | st.just("{}")
 updates = st.builds(
     RuleUpdate, st.integers(1, 3), st.lists(documents, max_size=3).map(tuple), st.lists(ids, max_size=1).map(tuple)
 )

@@ -69,7 +69,12 @@ def test_a_rule_that_names_on_is_on_what_it_says(tmp_path: Path) -> None:
         (rule(extra="cool_down: 3h\n"), 8, "cool_down", "unknown: did you mean cooldown"),
         (rule(extra="colour: red\n"), 8, "colour", "unknown: expected some of id, version"),
         (rule(extra="cooldown: 3 hours\n"), 8, "cooldown", "expected a duration such as 90s, .*, got '3 hours'"),
-        (rule(extra="match:\n  app: [x]\n  App:\n  - y\n"), 10, "match.App", "expected a name of small letters, .* got 'App'"),
+        (
+            rule(extra="match:\n  app: [x]\n  App:\n  - y\n"),
+            10,
+            "match.App",
+            "expected a name of small letters, .* got 'App'",
+        ),
         (rule(extra="match:\n  app:\n  - x\n  - 3\n"), 11, "match.app.1", "expected text, in quotes, got 3"),
         (rule(extra="hold: 3m\n"), 8, "hold", "only of shape level, got pulse"),
         (rule(extra="unless: {}\n"), 8, "unless.on", "missing: kind of event"),

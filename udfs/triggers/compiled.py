@@ -1,7 +1,7 @@
 """Rules made ready for evaluation: conditions compiled, names resolved, purposes gathered; or refused with the reason.
 
-Conditions are written in CEL, the Common Expression Language (cel.dev), without its loops: no side effects, and a cost
-that is bounded (`udfs.triggers.condition_cost`). Each is tried out on examples of all types before a rule is accepted, so
+Conditions are written in CEL, the Common Expression Language (cel.dev), without its loops: no side effects, and a
+bounded cost (`udfs.triggers.condition_cost`). Each is tried out on examples of all types before a rule is accepted, so
 what is wrong with it is said then and not at night.
 """
 
@@ -198,9 +198,7 @@ def _selected(
     return Selected(on, values, _condition(f"{path}when", when, on, tags, faults))
 
 
-def _condition(
-    field: str, source: str, on: str, tags: Mapping[str, TagName], faults: list[RuleError]
-) -> Condition:
+def _condition(field: str, source: str, on: str, tags: Mapping[str, TagName], faults: list[RuleError]) -> Condition:
     if not source:
         return _ALWAYS
     try:
@@ -239,8 +237,8 @@ def _why_not(program: cel.Program, source: str, used: list[str], on: str, tags: 
 
 
 def _examples(variables: Mapping[str, Variable], *, divides: bool) -> list[dict[str, Value]]:
-    """Each variable's example, and its zero, or next to it where by zero would be divided: both sides of most are tried."""
-    small = {str: "", bool: False, float: _NEXT_TO_ZERO if divides else 0.0}
+    """Each variable's example, and its zero (next to it where it may be divided by): both sides of most are tried."""
+    small: dict[type[Value], Value] = {str: "", bool: False, float: _NEXT_TO_ZERO if divides else 0.0}
     zero = {name: small[type(variable.example)] for name, variable in variables.items()}
     return [{name: variable.example for name, variable in variables.items()}, zero]
 

@@ -1,4 +1,4 @@
-"""What is wrong with a condition, in words for whoever wrote it: what the library says of CEL is for whoever knows CEL."""
+"""What is wrong with a condition, in words for whoever wrote it: the library's own are for people who know CEL."""
 
 from __future__ import annotations
 
@@ -56,13 +56,13 @@ def type_fault(source: str, error: str, used: Mapping[str, Variable]) -> str:
     if operation is not None:
         left, sign, right = operation.groups()
         if {left, right} <= {"int", "float", "double", "uint"}:
-            return f"got {left} {sign} {right}: expected numbers with a point, such as 2.0 for 2, for words are such numbers"
+            return f"got {left} {sign} {right}: expected numbers with a point, such as 2.0 for 2, as the words are"
         left, right = (_NAMES.get(each, each) for each in (left, right))
         return f"got {left} {sign} {right}: expected the same type on both sides{_with(used)}"
     if "No such overload" in error:
         return (
-            "got different types where the same are expected, such as text compared by <, or a word without a comparison "
-            f"where true or false is expected{_with(used)}"
+            "got different types where the same are expected, such as text compared by <, or a word without a "
+            f"comparison where true or false is expected{_with(used)}"
         )
     return f"can't be worked out{_with(used)}: {_shortened(error)}"
 
@@ -100,16 +100,12 @@ def _expected(source: str, at: int, what: str) -> str:
         return f"expected {'&& for and' if sign == '&' else '|| for or' if sign == '|' else f'no {sign}'}"
     if "missing ')'" in what or (at >= len(source) and source.count("(") > source.count(")")):
         return "expected a ) for each ("
-    rest = source[at:].lstrip()
-    word = re.match(r"\w+|.", rest)
-    before = re.search(r"(\w+)\s*$", source[:at])
-    if word is not None and word[0].lower() in _INSTEAD:
-        return f"expected {_INSTEAD[word[0].lower()]}"
-    if word is not None and word[0] in _INSTEAD:
-        return f"expected {_INSTEAD[word[0]]}"
-    if before is not None and before[1].lower() in _INSTEAD:
-        return f"expected {_INSTEAD[before[1].lower()]}"
-    if word is not None and word[0] == ")":
+    following, preceding = re.match(r"\s*(\w+|.)", source[at:]), re.search(r"(\w+)\s*$", source[:at])
+    for found in (following, preceding):
+        for word in (found[1], found[1].lower()) if found is not None else ():
+            if word in _INSTEAD:
+                return f"expected {_INSTEAD[word]}"
+    if following is not None and following[1] == ")":
         return "expected no ), for no ( is open" if source.count(")") > source.count("(") else "expected a value"
     if at >= len(source):
         return "expected a value: it ends too early"

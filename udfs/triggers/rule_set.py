@@ -53,7 +53,7 @@ class RuleSet:
         return [refused for refused in found if refused is not None]
 
     def change(self, rule: TriggerRule, older: Iterable[TriggerRule] = ()) -> Refused | None:
-        """Put one rule in force and leave all others; returns why it can't be used, and then the version before stays."""
+        """Put one rule in force, leave all others; returns why it can't be used: then the version before stays."""
         for each in older:
             self._note(each)
         self._note(rule)

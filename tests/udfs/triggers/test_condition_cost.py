@@ -74,13 +74,23 @@ def test_patterns_that_take_long_are_refused(pattern: str, got: str) -> None:
 
 @pytest.mark.parametrize(
     "argument",
-    ["host", "'a' + host", "'' + '\\\\w'", "r'\\' + host + r'\\'", "'''a'''", "b'a'", "('a')", '"a" + "b"', "string('a')"],
+    [
+        "host",
+        "'a' + host",
+        "'' + '\\\\w'",
+        "r'\\' + host + r'\\'",
+        "'''a'''",
+        "b'a'",
+        "('a')",
+        '"a" + "b"',
+        "string('a')",
+    ],
 )
 def test_a_pattern_stands_in_the_condition(argument: str) -> None:
     """One made of what a person typed could be any."""
-    assert "matches: expected a pattern in quotes" in refusal(f"keyword.matches({argument})") or "can't be read" in refusal(
+    assert "matches: expected a pattern in quotes" in refusal(
         f"keyword.matches({argument})"
-    )
+    ) or "can't be read" in refusal(f"keyword.matches({argument})")
 
 
 def test_patterns_are_short_together_and_sums_too() -> None:
@@ -88,7 +98,7 @@ def test_patterns_are_short_together_and_sums_too() -> None:
     compile_rule(rule("pulse", "app_use", when=f"keyword.matches('{half}') || app.matches(\"{half}\")"), RULES.groups)
     assert "101 characters: expected 100 at most" in refusal(f"keyword.matches('{half}') || app.matches('{half}a')")
     compile_rule(rule("pulse", "app_use", when=" + ".join(["flow_mb"] * (MAX_PLUS + 1)) + " > 1.0"), RULES.groups)
-    assert "got 21 times +" in refusal(" + ".join(["flow_mb"] * (MAX_PLUS + 2)) + " > 1.0")
+    assert "got 9 times +" in refusal(" + ".join(["flow_mb"] * (MAX_PLUS + 2)) + " > 1.0")
 
 
 def test_functions_are_those_that_are_known() -> None:
@@ -120,7 +130,9 @@ def test_the_dearest_that_is_left_costs_little(when: str) -> None:
 
 @given(
     st.lists(
-        st.sampled_from(["app", "'a'", "map", "all", "matches", ".", "(", ")", ",", " ", "//\n", "'", '"', "\\", "==", "+"]),
+        st.sampled_from(
+            ["app", "'a'", "map", "all", "matches", ".", "(", ")", ",", " ", "//\n", "'", '"', "\\", "==", "+"]
+        ),
         max_size=14,
     ).map("".join)
 )

@@ -51,7 +51,9 @@ def test_what_can_not_be_used_leaves_the_version_before_in_force() -> None:
 
 def test_after_a_restart_the_version_before_stands_in_for_one_that_can_not_be_used() -> None:
     some = RuleSet(RULES.groups)
-    versions = [rule("pulse", "app_use", version=n, when=when) for n, when in ((1, ""), (2, ""), (3, "bogus"), (4, "no"))]
+    versions = [
+        rule("pulse", "app_use", version=n, when=when) for n, when in ((1, ""), (2, ""), (3, "bogus"), (4, "no"))
+    ]
     assert [error.field for _, error in some.replace(versions[3:], versions[:3])] == ["when"]
     assert some.current["r"].rule.version == 2
     assert some.version("r", 3) is None
