@@ -157,7 +157,7 @@ def test_a_feed_that_is_behind_is_waited_for() -> None:
     hour_late = Order("other", 2, T0_MS - 60 * MINUTE_MS, "film", True, 9.0)
     list(operator.process_element(Row(SHARD, [_forwarded(1, hour_late)]), engine))
     assert run_timers(operator, engine, T0_MS + 44 * MINUTE_MS) == []  # an hour late is a quarter of an hour late now
-    in_time = Order("other", 3, engine.now_ms - MINUTE_MS, "film", True, 9.0)
+    in_time = Order("other", 3, engine.now_ms - 500, "film", True, 9.0)
     list(operator.process_element(Row(SHARD, [_forwarded(1, in_time)]), engine))
     assert len(run_timers(operator, engine, T0_MS + 44 * MINUTE_MS + 2_000)) == 1
 
