@@ -86,7 +86,7 @@ def api(
     )
     if certificate is None and not _is_loopback(host):
         err.print(
-            "[yellow]without --certificate keys and profiles travel in the clear: put a proxy with TLS before it[/yellow]"
+            "without --certificate keys and profiles travel in the clear: put a proxy with TLS before it", style="yellow"
         )
     socket = config.bind_socket()
     scheme = "http" if certificate is None else "https"
