@@ -85,9 +85,7 @@ def api(
         ws="none",
     )
     if certificate is None and not _is_loopback(host):
-        err.print(
-            "without --certificate keys and profiles travel in the clear: put a proxy with TLS before it", style="yellow"
-        )
+        err.print("without --certificate keys and profiles travel in the clear: put a proxy with TLS before it")
     socket = config.bind_socket()
     scheme = "http" if certificate is None else "https"
     at = f"{scheme}://{host if ':' not in host else f'[{host}]'}:{socket.getsockname()[1]}"

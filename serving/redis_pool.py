@@ -22,9 +22,9 @@ def pool_options(url: str, timeout_s: float, max_connections: int) -> dict[str, 
     """Options of a blocking connection pool; options in the URL's query go before them.
 
     RESP2: in RESP3 a hash arrives as a mapping, and its parser takes nearly twice as long to make one (5.4 against
-    3.1 ms for a hundred profiles). No retries by the connection: a read that failed is the caller's to repeat, within its
-    own limit of time. Over TLS the server's certificate and name are checked, against the system's
-    authorities or those of ``?ssl_ca_certs=FILE``.
+    3.1 ms for a hundred profiles). No retries by the connection: a read that failed is the caller's to repeat, within
+    its own limit of time. Over TLS the server's certificate and name are checked, against the system's authorities or
+    those of ``?ssl_ca_certs=FILE``.
     """
     options: dict[str, Any] = {
         "max_connections": max_connections,
