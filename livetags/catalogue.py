@@ -52,5 +52,6 @@ def _entry(group: TagGroup) -> dict[str, Any]:
         "drift": group.drift,
         "tags": list(group.tags),
         "more_tags": group.more_tags,
+        "ordered": group.ordered,
         "meaning": group.meaning,
     }

@@ -7,12 +7,12 @@ from pathlib import Path
 
 from livetags.dictionary_updates import dictionaries_in_force
 from schemas.dictionaries import Dictionaries
+from schemas.known_tags import known_tags, why_unknown
 from schemas.rules import GroupRule
 from schemas.settings import Settings
 from sources.trigger_rules import Fault, WrittenRule, read_rules
 from udfs.tags import GROUPS
 from udfs.triggers.compiled import RuleError, compile_rule
-from udfs.triggers.known_tags import known_tags, why_unknown
 
 
 class RulesRefused(ValueError):

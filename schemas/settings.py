@@ -44,6 +44,7 @@ _PRIVATE = {
     "api_keys_file",
     "data_dir",
     "jars_dir",
+    "audience_words",
 }
 
 
@@ -96,7 +97,8 @@ class Settings(BaseSettings):
         32,
         ge=1,
         le=32_767,
-        description="units of batching and rescaling, tens per slot; fixed for the life of a job's state",
+        description="units of batching and rescaling, fixed for the life of a job's state; each has its own batches in "
+        "every window: four per slot for low latency, tens to grow",
     )
     window_ms: int = Field(
         200, ge=1, description="micro-batch window: latency when idle; longer windows make bigger, cheaper batches"
@@ -267,6 +269,36 @@ class Settings(BaseSettings):
     )
     api_keys_file: Path | None = Field(
         None, description="API keys of the readers over HTTP, as hashes; not set: data_dir/api-keys.json"
+    )
+
+    # Audiences
+    audience_words: Path | None = Field(
+        None,
+        description="YAML file of your own words for audience expressions, beside those of the project",
+    )
+    private_count_epsilon: float = Field(
+        0.05,
+        gt=0,
+        le=10,
+        description="privacy loss of one count that leaves the circle; the error is about 3 over it",
+    )
+    private_budget_epsilon: float = Field(
+        1.0,
+        gt=0,
+        le=100,
+        description="what one analyst may spend on a population in private_budget_days: 20 counts",
+    )
+    private_population_epsilon: float = Field(
+        3.0, gt=0, le=100, description="what all analysts together may spend: they may talk to each other"
+    )
+    private_budget_days: float = Field(
+        30.0, gt=0, le=3_660, description="the window of both budgets; it slides, so none of its length has more"
+    )
+    private_count_minimum: int = Field(
+        100, ge=1, description="a smaller count that leaves the circle is given as fewer than this: it is mostly noise"
+    )
+    private_count_grain_minutes: float = Field(
+        60.0, ge=1, description="its instant is rounded down to this, so that asking again soon is the same question"
     )
 
     @classmethod

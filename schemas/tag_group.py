@@ -58,6 +58,8 @@ class TagGroup(Struct, frozen=True):
         searches, and each as ``<intent>_budget``; districts; provinces; regions), or ``any``.
     order_free
         Whether its evidence is the same whatever the order of a person's events; false where it looks at earlier ones.
+    ordered
+        Of a fact: whether `tags` are steps from the lowest to the highest, so that they compare.
     """
 
     name: str
@@ -75,6 +77,7 @@ class TagGroup(Struct, frozen=True):
     drift: Drift = ""
     tags: tuple[str, ...] = ()
     more_tags: MoreTags = "any"
+    ordered: bool = False
 
     @property
     def half_life_ms(self) -> int:

@@ -198,6 +198,7 @@ def test_a_group_is_declared_completely(group: TagGroup) -> None:
     assert group.sources
     assert set(group.sources) <= FEEDS
     assert group.version >= 1
+    assert not group.ordered or (group.kind == "fact" and len(group.tags) > 1 and not group.more_tags)
 
 
 @pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.__name__)

@@ -21,7 +21,13 @@ _LONGEST = "5y+"
 
 
 def _fact(
-    name: str, meaning: str, sources: tuple[str, ...], tags: tuple[str, ...] = (), more_tags: MoreTags = "any"
+    name: str,
+    meaning: str,
+    sources: tuple[str, ...],
+    tags: tuple[str, ...] = (),
+    more_tags: MoreTags = "any",
+    *,
+    ordered: bool = False,
 ) -> TagGroup:
     return TagGroup(
         name=name,
@@ -35,6 +41,7 @@ def _fact(
         order_free=False,  # a filled-in value counts only before the first stated one
         tags=tags,
         more_tags=more_tags,
+        ordered=ordered,
     )
 
 
@@ -46,6 +53,7 @@ GROUPS = (
         ("registration",),
         (*(band for _, band in _AGES), _OLDEST),
         "",
+        ordered=True,
     ),
     _fact("gender", "Gender as last registered: female or male", ("registration",), ("female", "male"), ""),
     _fact("region", "Home region as last registered, in its one spelling", ("registration",), more_tags="regions"),
@@ -58,6 +66,7 @@ GROUPS = (
         ("registration", "billing"),
         (*(band for _, band in _TENURES), _LONGEST),
         "",
+        ordered=True,
     ),
 )
 

@@ -75,6 +75,7 @@ GROUPS = (
         order_free=False,
         tags=(*(segment for _, segment in _SEGMENTS), _HIGHEST),
         more_tags="",
+        ordered=True,
     ),
     # Reading: above 0.5, ordered within the last half-year; says nothing of whether it is still subscribed to.
     TagGroup(

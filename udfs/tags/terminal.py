@@ -17,7 +17,9 @@ EVENTS = (Registration,)
 MS_PER_MONTH = 365.25 / 12 * MS_PER_DAY
 
 
-def _fact(name: str, meaning: str, tags: tuple[str, ...] = (), more_tags: MoreTags = "any") -> TagGroup:
+def _fact(
+    name: str, meaning: str, tags: tuple[str, ...] = (), more_tags: MoreTags = "any", *, ordered: bool = False
+) -> TagGroup:
     return TagGroup(
         name=name,
         kind="fact",
@@ -30,6 +32,7 @@ def _fact(name: str, meaning: str, tags: tuple[str, ...] = (), more_tags: MoreTa
         order_free=False,  # a filled-in value counts only before the first stated one
         tags=tags,
         more_tags=more_tags,
+        ordered=ordered,
     )
 
 
@@ -42,6 +45,7 @@ GROUPS = (
         "Price band of the phone last registered: low, mid, high or premium",
         ("low", "mid", "high", "premium"),
         "",
+        ordered=True,
     ),
     # Reading: mean months between phones; absent before the first change is seen.
     TagGroup(

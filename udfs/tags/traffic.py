@@ -42,6 +42,7 @@ GROUPS = (
         purpose="service",
         tags=(_NONE_LEFT, *(band for _, band in _LEFT), _MUCH_LEFT),
         more_tags="",
+        ordered=True,
     ),
 )
 

@@ -1,4 +1,4 @@
-"""Which tags a rule may name: those that a group can have at all."""
+"""Which tags a rule or an expression may name: those that a group can have at all."""
 
 from __future__ import annotations
 

@@ -11,13 +11,13 @@ from city import build
 from livetags.in_process import replay
 from livetags.inputs import resolve
 from schemas.dictionaries import NO_DICTIONARIES, App, Cell, Dictionaries, District
+from schemas.known_tags import known_tags, why_unknown
 from schemas.outputs import HistoryBatch, HotBatch
 from schemas.pseudonym_keys import new_keys
 from schemas.settings import Settings
 from sources.dictionaries import load
 from udfs.privacy.pseudonym import KeyedPseudonyms
 from udfs.tags import GROUPS
-from udfs.triggers.known_tags import known_tags, why_unknown
 
 DICTIONARIES = Dictionaries(
     cells={"c": Cell(0.0, 0.0, "", "四川", frozenset())},
