@@ -83,6 +83,30 @@ class Settings(BaseSettings):
         ge=1,
         description="oldest version of the consent lists whose decisions still count; raising it denies the older",
     )
+    private_count_epsilon: float = Field(
+        0.05,
+        gt=0,
+        le=10,
+        description="privacy loss of one count that leaves the circle; the error is about 3 over it",
+    )
+    private_budget_epsilon: float = Field(
+        1.0,
+        gt=0,
+        le=100,
+        description="what one analyst may spend on a population in private_budget_days: 20 counts",
+    )
+    private_population_epsilon: float = Field(
+        3.0, gt=0, le=100, description="what all analysts together may spend: they may talk to each other"
+    )
+    private_budget_days: float = Field(
+        30.0, gt=0, le=3_660, description="the window of both budgets; it slides, so none of its length has more"
+    )
+    private_count_minimum: int = Field(
+        100, ge=1, description="a smaller count that leaves the circle is given as fewer than this: it is mostly noise"
+    )
+    private_count_grain_minutes: float = Field(
+        60.0, ge=1, description="its instant is rounded down to this, so that asking again soon is the same question"
+    )
 
     # Engine
     execution_mode: Literal["thread", "process"] = Field(
@@ -172,6 +196,10 @@ class Settings(BaseSettings):
         description="kafka://host:port/topic, a compacted topic that running jobs read trigger rules from as well; "
         "empty: none",
     )
+    audience_words: Path | None = Field(
+        None,
+        description="YAML file of your own words for audience expressions, beside those of the project",
+    )
     utc_offset_hours: float = Field(
         8.0, ge=-12, le=14, description="local time of the subscribers: what night and workday mean; China has one zone"
     )
@@ -250,36 +278,6 @@ class Settings(BaseSettings):
     )
     trigger_topic_format: Literal["json", "protobuf"] = Field(
         "json", description="of the topic's values; the entries of the Redis stream have both"
-    )
-
-    # Audiences
-    audience_words: Path | None = Field(
-        None,
-        description="YAML file of your own words for audience expressions, beside those of the project",
-    )
-    private_count_epsilon: float = Field(
-        0.05,
-        gt=0,
-        le=10,
-        description="privacy loss of one count that leaves the circle; the error is about 3 over it",
-    )
-    private_budget_epsilon: float = Field(
-        1.0,
-        gt=0,
-        le=100,
-        description="what one analyst may spend on a population in private_budget_days: 20 counts",
-    )
-    private_population_epsilon: float = Field(
-        3.0, gt=0, le=100, description="what all analysts together may spend: they may talk to each other"
-    )
-    private_budget_days: float = Field(
-        30.0, gt=0, le=3_660, description="the window of both budgets; it slides, so none of its length has more"
-    )
-    private_count_minimum: int = Field(
-        100, ge=1, description="a smaller count that leaves the circle is given as fewer than this: it is mostly noise"
-    )
-    private_count_grain_minutes: float = Field(
-        60.0, ge=1, description="its instant is rounded down to this, so that asking again soon is the same question"
     )
 
     @classmethod
