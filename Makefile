@@ -93,6 +93,10 @@ bench: $(STAMP)  ## measured comparison of this job, per-event PyFlink and Flink
 bench-triggers: $(STAMP)  ## rate under many rules, latency of triggers: docs/trigger-benchmark.md (about 25 minutes; QUICK=1: 5)
 	@$(BIN)/python -m bench.triggers $(if $(QUICK),--quick)
 
+.PHONY: bench-readers
+bench-readers: $(STAMP)  ## latency of the client and over HTTP: docs/readers-benchmark.md (about 15 minutes; QUICK=1: 1)
+	@$(BIN)/python -m bench.readers $(if $(QUICK),--quick)
+
 DRIFT_VENV := .venv-drift
 DRIFT_STAMP := $(DRIFT_VENV)/.installed
 

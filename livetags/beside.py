@@ -9,7 +9,7 @@ from pathlib import Path
 from msgspec import Struct
 
 from livetags.city_truth import Subscriber, subscribers
-from serving.hot_tags import HotView
+from serving.hot_view import HotView
 
 _SHOWN = 3
 

@@ -18,6 +18,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from livetags import (  # noqa: F401  (the cli_* add their commands)
+    cli_api,
     cli_backtest,
     cli_city,
     cli_drift,
@@ -233,9 +234,8 @@ def tags(
         views: list[TagView] = list(found.values())
         as_of_ms, origin = at_ms, "ClickHouse"
     else:
-        view = HotTags(reach_redis(chosen), chosen.redis_key_prefix).read(whose)
-        if view is not None and at == "now":
-            view = view.at(int(datetime.now(UTC).timestamp() * 1000))
+        now_ms = int(datetime.now(UTC).timestamp() * 1000) if at == "now" else None
+        view = HotTags(reach_redis(chosen), chosen.redis_key_prefix).read(whose, now_ms)
         floor = chosen.weight_floor
         views = [t for t in view.tags if abs(t.weight) >= floor] if view is not None else []
         as_of_ms, origin = (view.as_of_ms if view is not None else 0), "Redis"

@@ -35,9 +35,9 @@ OnBatch = Callable[[HotBatch, HistoryBatch], None]
 class MemoryBlobs(dict[str, bytes]):
     """Encoded profiles in a dictionary."""
 
-    def put(self, key: str, value: bytes) -> None:
-        """Keep the blob."""
-        self[key] = value
+    def put_all(self, blobs: dict[str, bytes]) -> None:
+        """Keep the blobs."""
+        self.update(blobs)
 
     def remove(self, key: str) -> None:
         """Drop the blob."""

@@ -19,11 +19,14 @@ from clickhouse_connect.driver.client import Client
 from msgspec import Struct, field
 
 from livetags.oracle import OracleProfile, OracleResult, OracleTag
-from schemas.redis_keys import groups_key, identifier_key, profile_key
+from schemas.published_group import published
+from schemas.redis_keys import catalogue_key, groups_key, identifier_key, profile_key
 from schemas.rules import Rules
 from schemas.settings import Settings
 from serving.history import query_text
-from serving.hot_tags import DamagedProfileError, HotTags, HotView
+from serving.hot_tags import HotTags
+from serving.hot_view import HotView
+from serving.read_errors import DamagedProfileError
 from udfs.tags import GROUPS
 
 RELATIVE = 1e-9
@@ -136,10 +139,10 @@ class _Progress:
 
 
 def _half_lives(verdict: Verdict, rules: Rules, redis_client: Any, client: Client, settings: Settings) -> None:
-    """Readers decay with the published half-lives, so those are part of the result."""
+    """Readers decay with the published half-lives, and read for the published purposes: they are part of the result."""
     expected = {name: rule.half_life_ms for name, rule in rules.groups.items()}
-    published = redis_client.hgetall(groups_key(settings.redis_key_prefix))
-    in_redis = {_text(name): int(ms) for name, ms in published.items()}
+    half_lives = redis_client.hgetall(groups_key(settings.redis_key_prefix))
+    in_redis = {_text(name): int(ms) for name, ms in half_lives.items()}
     rows = client.query(
         "SELECT tag_group, half_life_ms, kind FROM {database:Identifier}.tag_groups FINAL",
         parameters={"database": settings.clickhouse_database},
@@ -149,6 +152,13 @@ def _half_lives(verdict: Verdict, rules: Rules, redis_client: Any, client: Clien
         for group, ms in expected.items():
             if found.get(group) != ms:
                 verdict.add(f"{store}_half_life", f"group {group} has {found.get(group)} ms, expected {ms}")
+    catalogue = redis_client.hgetall(catalogue_key(settings.redis_key_prefix))
+    declared = {_text(name): _text(document) for name, document in catalogue.items()}
+    for known in GROUPS.values():
+        # it says what a group may be read for, so a wrong one opens it to readers of another purpose
+        if declared.get(known.name) != published(known, expected[known.name]).decode():
+            told = f"group {known.name} is not published as declared; the job does that when it starts"
+            verdict.add("redis_catalogue", told)
     for group, _, kind in rows:
         if group in rules.groups and (kind == "numeric") != rules.groups[group].numeric:
             verdict.add("clickhouse_group_kind", f"group {group} is listed as {kind}")

@@ -26,7 +26,7 @@ history tells by it what the profile held at the alarm from what came later, whi
 """
 
 ChangedProfile = tuple[str, bytes]
-"""(user, encoded profile): the state itself, so that whoever shows it works in a task of its own."""
+"""(user, packed profile): the state itself, so that whoever shows it works in a task of its own."""
 
 
 class HotProfile(Struct):

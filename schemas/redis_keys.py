@@ -1,4 +1,4 @@
-"""Redis keys of the hot profiles and of the triggers.
+"""Redis keys of the hot profiles, of the triggers and of the audit trail.
 
 Readers in other languages rely on them: see docs/reading-redis.md and docs/triggers.md.
 
@@ -9,6 +9,9 @@ Readers in other languages rely on them: see docs/reading-redis.md and docs/trig
                               While it stands, no profile is accepted that was built without knowing of the erasure.
 ``<prefix>:i:{<identifier>}`` string: the person an identifier belongs to now; both are pseudonyms.
 ``<prefix>:groups``           hash: tag group -> half-life in milliseconds, for decaying a weight to now.
+``<prefix>:catalogue``        hash: tag group -> JSON of `schemas.published_group`; and ``_version``, a number that
+                              rises with each publication: a reader knows by it that its copy is the one in force.
+``<prefix>:audit``            stream: who read whose profile, what for; see `serving.audit`.
 
 All keys of a user share a hash tag, so they live on one node of a cluster and change in one atomic step. So do those
 of the triggers, among them:
@@ -30,6 +33,8 @@ DRIFT = "_drift"
 DRIFT_SINCE_MS = "_drift_since_ms"
 OTHER_PREFIX = "_other:"
 
+CATALOGUE_VERSION = "_version"
+
 
 def profile_key(prefix: str, user: str) -> str:
     """Key of the user's hot profile."""
@@ -49,6 +54,16 @@ def tombstone_key(prefix: str, user: str) -> str:
 def groups_key(prefix: str) -> str:
     """Key of the half-lives."""
     return f"{prefix}:groups"
+
+
+def catalogue_key(prefix: str) -> str:
+    """Key of what is published of the tag groups."""
+    return f"{prefix}:catalogue"
+
+
+def audit_key(prefix: str) -> str:
+    """Key of the audit trail."""
+    return f"{prefix}:audit"
 
 
 def identifier_key(prefix: str, identifier: str) -> str:

@@ -55,7 +55,7 @@ def read_rules(packed: str) -> RuleUpdate:
         if zstandard.frame_content_size(compressed) > _MAX_BYTES:
             raise zstandard.ZstdError
         return _decoder.decode(zstandard.decompress(compressed))
-    except (ValueError, zstandard.ZstdError):
+    except (ValueError, RecursionError, zstandard.ZstdError):
         msg = "not an update of the rules: expected a file that `livetags rules publish` wrote"
         raise DamagedRules(msg) from None
 
@@ -87,7 +87,7 @@ def from_message(key: str | None, value: str | None, published_ms: int) -> RuleU
         return RuleUpdate(published_ms, (), (key,))
     try:
         id_ = _named.decode(value).id
-    except ValueError:
+    except (ValueError, RecursionError):
         msg = f"the message of rule {key!r} is no JSON document with an id: expected the rule as JSON, or nothing"
         raise DamagedRules(msg) from None
     if id_ != key:

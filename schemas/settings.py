@@ -41,8 +41,10 @@ _PRIVATE = {
     "kafka_properties",
     "pseudonym_keys",
     "pseudonym_keys_file",
+    "api_keys_file",
     "data_dir",
     "jars_dir",
+    "audience_words",
 }
 
 
@@ -83,30 +85,6 @@ class Settings(BaseSettings):
         ge=1,
         description="oldest version of the consent lists whose decisions still count; raising it denies the older",
     )
-    private_count_epsilon: float = Field(
-        0.05,
-        gt=0,
-        le=10,
-        description="privacy loss of one count that leaves the circle; the error is about 3 over it",
-    )
-    private_budget_epsilon: float = Field(
-        1.0,
-        gt=0,
-        le=100,
-        description="what one analyst may spend on a population in private_budget_days: 20 counts",
-    )
-    private_population_epsilon: float = Field(
-        3.0, gt=0, le=100, description="what all analysts together may spend: they may talk to each other"
-    )
-    private_budget_days: float = Field(
-        30.0, gt=0, le=3_660, description="the window of both budgets; it slides, so none of its length has more"
-    )
-    private_count_minimum: int = Field(
-        100, ge=1, description="a smaller count that leaves the circle is given as fewer than this: it is mostly noise"
-    )
-    private_count_grain_minutes: float = Field(
-        60.0, ge=1, description="its instant is rounded down to this, so that asking again soon is the same question"
-    )
 
     # Engine
     execution_mode: Literal["thread", "process"] = Field(
@@ -119,7 +97,8 @@ class Settings(BaseSettings):
         32,
         ge=1,
         le=32_767,
-        description="units of batching and rescaling, tens per slot; fixed for the life of a job's state",
+        description="units of batching and rescaling, fixed for the life of a job's state; each has its own batches in "
+        "every window: four per slot for low latency, tens to grow",
     )
     window_ms: int = Field(
         200, ge=1, description="micro-batch window: latency when idle; longer windows make bigger, cheaper batches"
@@ -195,10 +174,6 @@ class Settings(BaseSettings):
         "",
         description="kafka://host:port/topic, a compacted topic that running jobs read trigger rules from as well; "
         "empty: none",
-    )
-    audience_words: Path | None = Field(
-        None,
-        description="YAML file of your own words for audience expressions, beside those of the project",
     )
     utc_offset_hours: float = Field(
         8.0, ge=-12, le=14, description="local time of the subscribers: what night and workday mean; China has one zone"
@@ -278,6 +253,52 @@ class Settings(BaseSettings):
     )
     trigger_topic_format: Literal["json", "protobuf"] = Field(
         "json", description="of the topic's values; the entries of the Redis stream have both"
+    )
+
+    # Readers
+    read_timeout_s: float = Field(
+        1.0, gt=0, description="a reader over HTTP waits so long for Redis: a thousand times what it usually takes"
+    )
+    history_read_timeout_s: float = Field(
+        10.0, gt=0, description="and so long for ClickHouse, which recomputes a past profile from its evidence"
+    )
+    audit_kept_records: int = Field(
+        200_000,
+        ge=1,
+        description="newest records of who read whose profile that stay in Redis: the trail must not fill it",
+    )
+    api_keys_file: Path | None = Field(
+        None, description="API keys of the readers over HTTP, as hashes; not set: data_dir/api-keys.json"
+    )
+
+    # Audiences
+    audience_words: Path | None = Field(
+        None,
+        description="YAML file of your own words for audience expressions, beside those of the project",
+    )
+    private_count_epsilon: float = Field(
+        0.05,
+        gt=0,
+        le=10,
+        description="privacy loss of one count that leaves the circle; the error is about 3 over it",
+    )
+    private_budget_epsilon: float = Field(
+        1.0,
+        gt=0,
+        le=100,
+        description="what one analyst may spend on a population in private_budget_days: 20 counts",
+    )
+    private_population_epsilon: float = Field(
+        3.0, gt=0, le=100, description="what all analysts together may spend: they may talk to each other"
+    )
+    private_budget_days: float = Field(
+        30.0, gt=0, le=3_660, description="the window of both budgets; it slides, so none of its length has more"
+    )
+    private_count_minimum: int = Field(
+        100, ge=1, description="a smaller count that leaves the circle is given as fewer than this: it is mostly noise"
+    )
+    private_count_grain_minutes: float = Field(
+        60.0, ge=1, description="its instant is rounded down to this, so that asking again soon is the same question"
     )
 
     @classmethod

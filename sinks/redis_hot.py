@@ -8,22 +8,26 @@ refused as older. Works on Redis 7.0 or later and Valkey.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import msgspec
 
 from schemas.outputs import HotProfile, LinkedIdentifier, Removal
+from schemas.published_group import published
 from schemas.redis_keys import (
     AS_OF_MS,
+    CATALOGUE_VERSION,
     DRIFT,
     DRIFT_SINCE_MS,
     ERASED_MS,
     OTHER_PREFIX,
     VERSION,
+    catalogue_key,
     groups_key,
     identifier_key,
 )
+from schemas.tag_group import TagGroup
 from sinks.hot_functions import PUT_PROFILE, TOMBSTONE_MS, HotFunctions
 from sinks.plain_decimal import plain_decimals
 from sinks.server_functions import Call, connect
@@ -68,12 +72,30 @@ class RedisHotSink:
         self._functions = HotFunctions(self._client, prefix, give_up_s)
         self._triggers = TriggerFunctions(self._client, prefix, give_up_s)
 
-    def open(self, half_lives_ms: dict[str, int]) -> None:
-        """Load the server-side functions and publish the half-lives readers decay with."""
-        published = {group: str(ms) for group, ms in half_lives_ms.items()}
+    def open(self, half_lives_ms: dict[str, int], groups: Iterable[TagGroup] = ()) -> None:
+        """Load the server-side functions and publish what readers decay with, and what tags may be read for.
+
+        Parameters
+        ----------
+        half_lives_ms
+            Group -> half-life in force.
+        groups
+            Declarations of those that readers may read by a purpose; others can't be.
+        """
+        half_lives = {group: str(ms) for group, ms in half_lives_ms.items()}
+        catalogue = {group.name: published(group, half_lives_ms[group.name]) for group in groups}
+
+        def publish() -> None:
+            pipeline = self._client.pipeline(transaction=True)
+            pipeline.hset(groups_key(self._prefix), mapping=half_lives)
+            if catalogue:
+                pipeline.hset(catalogue_key(self._prefix), mapping=catalogue)
+                pipeline.hincrby(catalogue_key(self._prefix), CATALOGUE_VERSION, 1)
+            pipeline.execute()
+
         self._functions.load()
         self._triggers.load()
-        self._functions.until_it_passes(lambda: self._client.hset(groups_key(self._prefix), mapping=published))
+        self._functions.until_it_passes(publish)
 
     def remove(self, removals: Sequence[Removal]) -> int:
         """Remove the users that were moved or erased, before the profiles of the same batch are written.

@@ -26,6 +26,10 @@ class FakeMapState:
     def get(self, key: Any) -> Any:
         return self.held.get(key)
 
+    def put_all(self, dict_value: dict[str, Any]) -> None:
+        for key, value in dict_value.items():
+            self.put(key, value)
+
     def put(self, key: Any, value: Any) -> None:
         self.held[key] = value
 

@@ -1,8 +1,10 @@
 """Made-up people, flows and rules: an operator's many subscriptions, of which an event concerns a few.
 
-Flows are of 2,000 apps, the popular ones more often (the cube of a uniform number), in 12 categories. Of 5,000 rules 26
-are the shipped scenes; the others look at one app, one search word, one district or the weight of one app each, as
-subscriptions do that each belong to some partner, shop or place.
+A person has 30 of 2,000 apps and uses some of them more than others; popular ones are had by more people (the cube of a
+uniform number); there are 12 categories. Of 5,000 rules 26 are the shipped scenes; the others look at one app, one
+search word, one district or the weight of one app each, as subscriptions do that each belong to some partner, shop or
+place. Those on the opening of an app, two fifths of them, ask for a regular of the app; or for nobody in particular,
+and then nearly every event makes one fire.
 """
 
 from __future__ import annotations
@@ -10,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from random import Random
 from typing import Any
+from zlib import crc32
 
 from schemas.pb.livetags.v1.consent_pb2 import (
     CONSENT_DECISION_GRANTED,
@@ -23,7 +26,7 @@ from schemas.trigger_rule import TriggerRule
 
 PEOPLE = 10_000
 PROBES = 500
-APPS = 2_000
+APPS, APPS_EACH = 2_000, 30
 CATEGORIES = (
     "video",
     "music",
@@ -71,8 +74,9 @@ def introductions(time_ms: int) -> Iterator[tuple[str, bytes, bytes]]:
 
 def flow(number: int, bits: float, more: float, time_ms: int) -> tuple[bytes, bytes]:
     """A flow of one of the people, by two uniform numbers; `number` is its identity."""
-    app = int(bits**3 * APPS)
     who = subscriber(PROBES + int(more * PEOPLE))
+    popular = crc32(f"{who}/{int(bits**2 * APPS_EACH)}".encode()) / 2**32
+    app = int(popular**3 * APPS)
     return _flow(who, number, f"app {app}", CATEGORIES[app % len(CATEGORIES)], time_ms)
 
 
@@ -93,15 +97,17 @@ def probe_rule() -> TriggerRule:
     return _rule(PROBE_RULE, shape="pulse", on="app_use", match={"app": [PROBE_APP]})
 
 
-def subscriptions(count: int) -> list[TriggerRule]:
-    """So many rules that look at one app, word, district or weight each."""
+def subscriptions(count: int, *, eager: bool = False) -> list[TriggerRule]:
+    """So many rules that look at one app, word, district or weight each; `eager` ones fire at nearly every event."""
     rules = []
     random = Random(SEED)
     for number in range(count):
         app = random.randrange(APPS)
         kind = number % 5
         if kind in (0, 1):
-            rules.append(_rule(f"s{number}", shape="pulse", on="app_use", match={"app": [f"app {app}"]}, cooldown="1d"))
+            regulars = {} if eager else {"tags": {"uses": f"app:app {app}"}, "when": "uses >= 3.0"}
+            match = {"app": [f"app {app}"]}
+            rules.append(_rule(f"s{number}", shape="pulse", on="app_use", match=match, cooldown="1d", **regulars))
         elif kind == 2:
             rules.append(
                 _rule(f"s{number}", shape="pulse", on="app_use", match={"keyword": [f"word {number}"]}, cooldown="1d")

@@ -33,6 +33,13 @@ from schemas.settings import Settings
 from schemas.trigger_rule import TriggerRule
 
 WARM_UP_S, MEASURED_S = 10.0, 30.0
+SHARDS = 4
+"""A few for one slot: every shard has batches of its own in every window."""
+_STEP_S = 24.0
+_FIRST_RATE, _STEP_UP = 1_000.0, 1.25
+_GROWS_MS, _STANDS_MS = 100.0, 500.0
+_LAST_RATE = 100_000.0
+_SEEN_TIMEOUT_S = 30.0
 PROBES_PER_S = 100.0
 _INTRODUCED = 4 * (PEOPLE + PROBES)
 _START_TIMEOUT_S, _COUNT_TIMEOUT_S = 180.0, 240.0
@@ -40,7 +47,7 @@ _POLL_S = 0.2
 _FEEDS = ("link", "consent", "dpi")
 
 
-class Sustained(Struct):
+class CaughtUp(Struct):
     """The rate at which a backlog was worked off, events a second, and what was fired meanwhile."""
 
     rules: int
@@ -65,10 +72,26 @@ class Latency(Struct):
     producer_max_lag_ms: float
 
 
-class Measured(Struct):
-    """Of one job."""
+class Step(Struct):
+    """A step of the ramp: median waits of its second and of its last third, milliseconds; infinite if lost."""
 
-    sustained: Sustained
+    rate: float
+    window_ms: int
+    second_ms: float
+    last_ms: float
+
+    @property
+    def keeps_up(self) -> bool:
+        """Whether events did not wait longer and longer, nor for what was late before."""
+        return self.last_ms <= self.second_ms + _GROWS_MS and self.last_ms <= 2 * self.window_ms + _STANDS_MS
+
+
+class Measured(Struct):
+    """Of one job: the steps of the ramp, and latencies at shares of the highest rate that it kept up with."""
+
+    window_ms: int
+    sustained: float
+    steps: list[Step]
     latencies: list[Latency]
 
 
@@ -84,6 +107,7 @@ class LiveJob:
         self.settings = settings.model_copy(
             update={
                 "window_ms": window_ms,
+                "shards": SHARDS,
                 "redis_key_prefix": self.name,
                 "clickhouse_database": self.name.replace("-", "_"),
                 "rule_updates": (self.folder / "rules").as_uri(),
@@ -133,7 +157,7 @@ class LiveJob:
         """Records the job has counted, as its history says; a second or so late."""
         return ledger.totals(self.client, self.settings.clickhouse_database, self.name).events_in
 
-    def sustained(self, flows: int) -> Sustained:
+    def caught_up(self, flows: int) -> CaughtUp:
         """Work off a backlog; the rate is that between a tenth and nine tenths of it."""
         fired = self.reader.others
         self._produce(flows, 0.0)
@@ -150,35 +174,56 @@ class LiveJob:
         first = next(sample for sample in samples if sample[1] >= flows // 10)
         last = next(sample for sample in samples if sample[1] >= flows * 9 // 10)
         rate = (last[1] - first[1]) / (last[0] - first[0])
-        return Sustained(self.rules, self.window_ms, flows, rate, self.reader.others - fired)
+        return CaughtUp(self.rules, self.window_ms, flows, rate, self.reader.others - fired)
+
+    def ramp(self) -> list[Step]:
+        """Open loop at rising rates, up to the first that it does not keep up with twice in a row."""
+        steps: list[Step] = []
+        rate = _FIRST_RATE
+        while rate < _LAST_RATE:
+            for _ in range(2):  # a pause of the machine is no limit of the job
+                waits = self._waits(rate, _STEP_S)
+                third = len(waits) // 3
+                medians = (percentile(sorted(part), 0.5) for part in (waits[third : 2 * third], waits[2 * third :]))
+                steps.append(Step(rate, self.window_ms, *medians))
+                if steps[-1].keeps_up:
+                    break
+            else:
+                break
+            rate *= _STEP_UP
+        return steps
 
     def latency(self, share: float, rate: float) -> Latency:
         """Open loop at a rate: half a minute after a warm-up."""
-        self.reader.seen.clear()
-        flows = int(rate * (WARM_UP_S + MEASURED_S))
-        every = max(round(rate / PROBES_PER_S), 2)
-        produced = self._produce(flows, rate, every)
-        begin = self._produced
-        self._until(lambda: self.events_in() - begin >= flows, _COUNT_TIMEOUT_S, "every flow was counted")
-        self._produced += flows
-        time.sleep(1.0)
-        if self.reader.error:
-            raise BenchError(self.reader.error)
-        # the first that counts was due after the warm-up
-        skipped = int(WARM_UP_S * rate / every)
-        waited = sorted(seen - due for due, seen in self.reader.seen[skipped:])
-        expected = produced.probes - skipped
-        everyone = waited + [inf] * (expected - len(waited))
+        waits = self._waits(rate, WARM_UP_S + MEASURED_S)
+        measured = sorted(waits[round(len(waits) * WARM_UP_S / (WARM_UP_S + MEASURED_S)) :])
         return Latency(
             self.window_ms,
             share,
             rate,
-            expected,
-            expected - len(waited),
-            *(percentile(everyone, q) for q in (0.5, 0.99, 0.999)),
-            everyone[-1],
-            produced.max_lag_ms,
+            len(measured),
+            sum(wait == inf for wait in measured),
+            *(percentile(measured, q) for q in (0.5, 0.99, 0.999)),
+            measured[-1],
+            self._producer_lag_ms,
         )
+
+    def _waits(self, rate: float, seconds: float) -> list[float]:
+        """Open loop: how long each probe's trigger took, in the order they were due; infinite if it was never seen."""
+        self.reader.seen.clear()
+        flows = int(rate * seconds)
+        every = max(round(rate / PROBES_PER_S), 2)
+        produced = self._produce(flows, rate, every)
+        begin, began = self._produced, time.monotonic()
+        self._until(lambda: self.events_in() - begin >= flows, _COUNT_TIMEOUT_S, "every flow was counted")
+        self._produced += flows
+        while len(self.reader.seen) < produced.probes and time.monotonic() - began < _SEEN_TIMEOUT_S:
+            time.sleep(_POLL_S)
+        if self.reader.error:
+            raise BenchError(self.reader.error)
+        self._producer_lag_ms = produced.max_lag_ms
+        seen = dict(self.reader.seen)
+        return [seen[due] - due if due in seen else inf for due in produced.due_ms]
 
     def _produce(self, flows: int, rate: float, probe_every: int = 0) -> Produced:
         """Run the producer in a process of its own: two loops in one interpreter would delay each other."""
@@ -216,26 +261,46 @@ class LiveJob:
             time.sleep(_POLL_S)
 
 
-def measure(
-    settings: Settings,
-    bootstrap: str,
-    window_ms: int,
-    rules: Sequence[TriggerRule],
-    scratch: Path,
-    flows: int,
-    shares: Sequence[float],
-) -> Measured:
-    """A job of its own: the backlog, and latencies at shares of its rate.
+def caught_up(
+    settings: Settings, bootstrap: str, window_ms: int, rules: Sequence[TriggerRule], scratch: Path, flows: int
+) -> CaughtUp:
+    """A job of its own works off a backlog, after another that warms it up.
 
     Raises
     ------
     BenchError
         When the job or a producer fails, or something is missing.
     """
-    in_force = [*rules, probe_rule()] if shares else rules
     try:
-        with LiveJob(settings, bootstrap, window_ms, in_force, scratch) as job:
-            sustained = job.sustained(flows)
-            return Measured(sustained, [job.latency(share, sustained.rate * share) for share in shares])
+        with LiveJob(settings, bootstrap, window_ms, rules, scratch) as job:
+            job.caught_up(flows)
+            return job.caught_up(flows)
+    except JobFailed as error:
+        raise BenchError(str(error)) from None
+
+
+def measure(
+    settings: Settings,
+    bootstrap: str,
+    window_ms: int,
+    rules: Sequence[TriggerRule],
+    scratch: Path,
+    shares: Sequence[float],
+) -> Measured:
+    """A job of its own: the highest rate it keeps up with, and latencies at shares of it.
+
+    Raises
+    ------
+    BenchError
+        When the job or a producer fails, or something is missing.
+    """
+    try:
+        with LiveJob(settings, bootstrap, window_ms, [*rules, probe_rule()], scratch) as job:
+            steps = job.ramp()
+            sustained = max((step.rate for step in steps if step.keeps_up), default=0.0)
+            if not sustained:
+                msg = f"it did not keep up with {_FIRST_RATE:,.0f} events a second"
+                raise BenchError(msg)
+            return Measured(window_ms, sustained, steps, [job.latency(share, sustained * share) for share in shares])
     except JobFailed as error:
         raise BenchError(str(error)) from None

@@ -35,11 +35,16 @@ class Plan(Struct):
 
 
 class Produced(Struct):
-    """How it went: flows acknowledged, probes among them, and the longest that one was handed over after it was due."""
+    """How it went: flows acknowledged, when each probe was due, and the longest that one was handed over after that."""
 
     flows: int
-    probes: int
+    due_ms: list[int]
     max_lag_ms: float
+
+    @property
+    def probes(self) -> int:
+        """How many probes."""
+        return len(self.due_ms)
 
 
 def produce(plan: Plan) -> Produced:
@@ -54,7 +59,7 @@ def produce(plan: Plan) -> Produced:
     producer = Producer(
         {
             "bootstrap.servers": plan.bootstrap,
-            "linger.ms": 1,
+            "linger.ms": 5,
             "compression.type": "lz4",
             "partitioner": "murmur2_random",
             "enable.idempotence": True,
@@ -66,7 +71,8 @@ def produce(plan: Plan) -> Produced:
     )
     producer.list_topics(plan.topic, timeout=10)  # connected before the first flow is due
     uniform = Random(SEED + plan.first).random
-    number = probes = 0
+    number = 0
+    probes_due_ms: list[int] = []
     max_lag_ms = 0.0
     while number < plan.flows:
         now_ms = time.time() * 1_000
@@ -80,8 +86,8 @@ def produce(plan: Plan) -> Produced:
             max_lag_ms = max(max_lag_ms, now_ms - due_ms)
             identity = plan.first + number
             if plan.probe_every and number % plan.probe_every == 0:
-                key, value = probe(identity, probes, round(due_ms))
-                probes += 1
+                key, value = probe(identity, len(probes_due_ms), round(due_ms))
+                probes_due_ms.append(round(due_ms))
             else:
                 key, value = flow(identity, uniform(), uniform(), round(due_ms))
             producer.produce(plan.topic, value, key)
@@ -94,7 +100,7 @@ def produce(plan: Plan) -> Produced:
     if failed or left:
         msg = f"{len(failed) + left} records were not acknowledged: {failed[:1]}"
         raise RuntimeError(msg)
-    return Produced(plan.flows, probes, max_lag_ms)
+    return Produced(plan.flows, probes_due_ms, max_lag_ms)
 
 
 def main(path: str) -> None:

@@ -39,7 +39,8 @@ class HotWriter(FlatMapFunction):  # type: ignore[misc]
         )
         self._sink = RedisHotSink(*where)
         self._rules = settings.rules(GROUPS)
-        self._sink.open({name: rule.half_life_ms for name, rule in self._rules.groups.items()})
+        half_lives_ms = {name: rule.half_life_ms for name, rule in self._rules.groups.items()}
+        self._sink.open(half_lives_ms, GROUPS.values())
         self._stream = TriggerStream(*where, round(settings.trigger_retention_days * MS_PER_DAY))
         self._stream.open()
         metrics = runtime_context.get_metrics_group()

@@ -12,6 +12,7 @@ from pyflink.common import Row, Types
 from pyflink.datastream import KeyedProcessFunction, RuntimeContext
 from pyflink.datastream.state import MapStateDescriptor
 
+from jobs.operators.blob_state import BlobState
 from jobs.operators.shard_operator import SWEEP_INTERVAL_MS, ShardOperator
 from schemas.outputs import HistoryBatch, RuleDocument, ShardCounts, pack, unpack_forwarded
 from schemas.rule_log import RuleLog
@@ -36,13 +37,15 @@ class ProfileOperator(ShardOperator):
 
     def open(self, runtime_context: RuntimeContext) -> None:
         """Get the state handles, and the rules there are."""
-        self._wake_blobs = runtime_context.get_map_state(
-            MapStateDescriptor("wakes", Types.STRING(), Types.PICKLED_BYTE_ARRAY())
+        settings = Settings.on_worker(self._public_settings)
+        self._wake_blobs = BlobState(
+            runtime_context.get_map_state(MapStateDescriptor("wakes", Types.STRING(), Types.PICKLED_BYTE_ARRAY())),
+            thread_mode=settings.execution_mode == "thread",
         )
         self._wakes: dict[int, Wakes] = {}
         folder = local_path(self._run.rule_updates)
         self._rule_log = read_rule_folder(folder) if folder is not None else RuleLog()
-        self._rule_set = RuleSet(Settings.on_worker(self._public_settings).rules(GROUPS).groups)
+        self._rule_set = RuleSet(settings.rules(GROUPS).groups)
         self._untold: list[RuleDocument] = []
         self._told: set[tuple[str, int]] = set()
         super().open(runtime_context)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from typing import Any
 from zlib import crc32
@@ -13,12 +14,13 @@ from pyflink.datastream.state import MapStateDescriptor
 from jobs.operators.profile import ProfileOperator
 from jobs.operators.shard_operator import ShardOperator
 from schemas.dictionary_update import DictionaryUpdate, read_update
-from schemas.rule_update import read_rules
+from schemas.rule_update import DamagedRules, read_rules
 
 UPDATES = MapStateDescriptor("dictionaries", Types.STRING(), Types.STRING())
 DICTIONARIES, RULES = "dictionaries", "rules"
 """What an update is of."""
 _NEWEST = "newest"
+_log = logging.getLogger(__name__)
 _RULES_PREFIX = "rules-"
 
 
@@ -58,7 +60,12 @@ class Reloadable(KeyedBroadcastProcessFunction):  # type: ignore[misc]
         of_what, packed = value
         known = ctx.get_broadcast_state(UPDATES)
         if of_what == RULES:
-            known.put(f"{_RULES_PREFIX}{read_rules(packed).published_ms}-{crc32(packed.encode()):08x}", packed)
+            try:
+                published_ms = read_rules(packed).published_ms
+            except DamagedRules as error:
+                _log.error("%s; what is in force stays", error)
+                return
+            known.put(f"{_RULES_PREFIX}{published_ms}-{crc32(packed.encode()):08x}", packed)
             self._take_rules(packed)
         else:
             update = read_update(packed)

@@ -13,6 +13,7 @@ from pyflink.common import Row, Types
 from pyflink.datastream import KeyedProcessFunction, OutputTag, RuntimeContext
 from pyflink.datastream.state import MapStateDescriptor, ValueStateDescriptor
 
+from jobs.operators.blob_state import BlobState
 from jobs.operators.rebuild_history import history_of_alarms
 from jobs.operators.rebuild_reader import RebuildReader
 from schemas.dictionaries import Dictionaries
@@ -33,7 +34,7 @@ HOT_TYPE = Types.PICKLED_BYTE_ARRAY()  # packed HotBatch
 
 _log = logging.getLogger(__name__)
 _GC_THRESHOLDS = (200_000, 20, 100)
-_SWITCH_INTERVAL_S = 0.0005
+_SWITCH_INTERVAL_S = 0.002
 SWEEP_INTERVAL_MS = 24 * 3_600_000
 _COUNTED = ("events_in", "folded", "duplicates")
 _METRICS = (*_COUNTED, "rejected", "drift_alarms", "fleet_shifts")
@@ -67,7 +68,8 @@ class ShardOperator(KeyedProcessFunction):  # type: ignore[misc]
         blobs = runtime_context.get_map_state(
             MapStateDescriptor("profiles", Types.STRING(), Types.PICKLED_BYTE_ARRAY())
         )
-        self.states = UserStates(blobs, settings.cached_profiles, self._run.erased)
+        blob_state = BlobState(blobs, thread_mode=settings.execution_mode == "thread")
+        self.states = UserStates(blob_state, settings.cached_profiles, self._run.erased)
         self._counts = runtime_context.get_state(ValueStateDescriptor("counts", Types.PICKLED_BYTE_ARRAY()))
         metrics = runtime_context.get_metrics_group()
         self._metrics = {name: metrics.counter(name) for name in _METRICS}

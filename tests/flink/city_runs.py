@@ -206,7 +206,7 @@ class DamagesState(DoorOperator):
         if list(self.settings.data_dir.glob("checkpoints/*/chk-*/_metadata")):
             self.states._cache.clear()
             for user, blob in list(self.states._blobs.items()):
-                self.states._blobs.put(user, blob[:-5] + bytes([blob[-5] ^ 1]) + blob[-4:])
+                self.states._blobs.put_all({user: blob[:-5] + bytes([blob[-5] ^ 1]) + blob[-4:]})
 
 
 def city_settings(settings: Settings, city: SmallCity) -> Settings:

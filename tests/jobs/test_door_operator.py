@@ -383,8 +383,9 @@ def test_what_is_cached_is_what_is_stored(batches: list[list[Record]], cached_pr
         process(operator, engine, batch)
         assert len(operator.states._cache) <= cached_profiles
         stored = engine.states["profiles"].held
-        for user, blob in operator.states._cache.items():
-            assert blob == stored[user]
+        for user, (packed, state_bytes) in operator.states._cache.items():
+            assert state.compress_all([packed]) == [stored[user]]
+            assert state_bytes == len(stored[user])
 
 
 @quick

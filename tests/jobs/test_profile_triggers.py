@@ -175,6 +175,7 @@ def test_rules_are_published_and_withdrawn_while_the_job_runs_and_survive_a_rest
     again = Reloadable(operator_on(engine))
     again.open(engine)
     assert len(process(again, engine, use(3, T0_MS + 2))) == 1
+    assert list(again.process_broadcast_element(Row(RULES, "damaged"), engine)) == []
     list(again.process_broadcast_element(Row(RULES, pack_rules(RuleUpdate(6, (), ("video",)))), engine))
     assert process(again, engine, use(4, T0_MS + 3)) == []
 

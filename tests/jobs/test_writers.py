@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import pytest
@@ -26,6 +27,7 @@ from schemas.outputs import (
     unpack_history,
 )
 from schemas.settings import Settings
+from schemas.tag_group import TagGroup
 from udfs.profile.snapshot import snapshot
 from udfs.tags import GROUPS
 
@@ -38,8 +40,9 @@ class FakeSink:
         self.calls: list[tuple[str, Any]] = []
         self.closed = False
 
-    def open(self, half_lives_ms: dict[str, int]) -> None:
+    def open(self, half_lives_ms: dict[str, int], groups: Iterable[TagGroup] = ()) -> None:
         self.half_lives_ms = half_lives_ms
+        self.groups = list(groups)
 
     def write_batch(self, batch: Any) -> tuple[int, int]:
         self.batches.append(list(batch))

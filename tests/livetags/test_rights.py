@@ -78,7 +78,8 @@ class Filled:
         database = self.settings.clickhouse_database
         started = datetime.now(UTC)
         hot = RedisHotSink(self.settings.redis_url.get_secret_value(), self.settings.redis_key_prefix, 5.0, 10.0)
-        hot.open({name: rule.half_life_ms for name, rule in self.settings.rules(GROUPS).groups.items()})
+        half_lives_ms = {name: rule.half_life_ms for name, rule in self.settings.rules(GROUPS).groups.items()}
+        hot.open(half_lives_ms, GROUPS.values())
         fold(
             self._records(),
             self.settings,

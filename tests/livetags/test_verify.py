@@ -26,7 +26,7 @@ from schemas.pb.livetags.v1.consent_pb2 import (
 from schemas.pb.livetags.v1.dpi_pb2 import DpiRecord
 from schemas.pb.livetags.v1.link_pb2 import LinkRecord
 from schemas.pb.livetags.v1.rights_pb2 import RIGHTS_ACTION_ERASE, RightsRecord
-from schemas.redis_keys import evidence_key, profile_key
+from schemas.redis_keys import catalogue_key, evidence_key, profile_key
 from schemas.settings import Settings
 from sinks.clickhouse_history import ClickHouseHistorySink
 from sinks.redis_hot import RedisHotSink
@@ -134,7 +134,7 @@ class Stores:
 
 def built(settings: Settings, log: list[Record], redis_url: str, client: Client, clickhouse_url: str) -> Stores:
     hot = RedisHotSink(redis_url, settings.redis_key_prefix, 5.0, 10.0)
-    hot.open(HALF_LIVES_MS)
+    hot.open(HALF_LIVES_MS, GROUPS.values())
     history = ClickHouseHistorySink(clickhouse_url, settings.clickhouse_database, "run", 5.0, 10.0)
     fold(log, settings, NOW_MS, hot=hot, history=history, records_per_batch=500)
     oracle = recompute(log, settings, NOW_MS)
@@ -259,6 +259,14 @@ def test_users_lost_added_and_unreadable_in_redis(stores: Stores, user: str) -> 
     stores.redis.delete(stores.profile_key(users[-2]))
     stores.redis.set(stores.profile_key(users[-2]), "a string")
     only(stores.verify(), redis_user_missing=1, redis_user_extra=1, redis_user_unreadable=2)
+
+
+def test_a_wrong_purpose_published(stores: Stores) -> None:
+    key = catalogue_key(stores.settings.redis_key_prefix)
+    text = stores.redis.hget(key, "content").decode()
+    stores.redis.hset(key, "content", text.replace('"profiling"', '"marketing"'))
+    stores.redis.hdel(key, "app")
+    assert stores.verify().differences == {"redis_catalogue": 2}
 
 
 def test_a_wrong_half_life_published(stores: Stores) -> None:

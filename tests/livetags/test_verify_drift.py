@@ -34,7 +34,7 @@ def verdict_of(asked_hour: float, valkey: str, prefix: str, clickhouse: str, cli
     said += [use("one", n, hour, "video" if hour < 30 else "games") for n, hour in enumerate(range(0, 61, 6))]
     said.append(rebuilt("one", 80, asked_hour, 30))
     hot = RedisHotSink(valkey, prefix, 5.0, 10.0)
-    hot.open({name: group.half_life_ms for name, group in GROUPS.items()})
+    hot.open({name: group.half_life_ms for name, group in GROUPS.items()}, GROUPS.values())
     history = ClickHouseHistorySink(clickhouse, database, "run", 5.0, 10.0)
     log = log_of(said)
     fold(log, chosen, NOW_MS, hot=hot, history=history)

@@ -38,6 +38,7 @@ def test_a_message_is_a_rule_or_its_withdrawal() -> None:
         ("a", "", "no JSON document with an id"),
         ("a", "{}", "no JSON document with an id"),
         ("a", "[1]", "no JSON document with an id"),
+        ("a", '{"id": "a", "x": ' + "[" * 5_000, "no JSON document with an id"),
         ("a", '{"id": "b"}', "has a document of 'b'"),
     ],
 )

@@ -91,9 +91,9 @@ def test_python_redis_and_clickhouse_agree_at_every_instant(
         known = folded([event for event in log if event.event_time_ms <= at_ms], user=f"u at {at_ms}")
         # ... written to Redis and read back, decayed by the reader ...
         hot.write_batch([known])
-        view = HotTags(redis.Redis.from_url(valkey), prefix).read(known.user)
+        view = HotTags(redis.Redis.from_url(valkey), prefix).read(known.user, at_ms)
         assert view is not None
-        from_redis = {t.tag: t for t in view.at(at_ms).tags}
+        from_redis = {t.tag: t for t in view.tags}
         # ... and asked of the history
         from_clickhouse = profile_as_of(clickhouse_client, database, "u", at_ms, FLOOR)
         assert set(from_redis) == set(known.last_evidence_ms)

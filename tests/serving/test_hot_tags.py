@@ -1,4 +1,4 @@
-"""Reading hot profiles: decay to now, what is damaged, what is missing."""
+"""Reading whole hot profiles from a server: what is damaged, what is missing, never parts of two versions."""
 
 from __future__ import annotations
 
@@ -7,53 +7,19 @@ from collections.abc import Iterator
 
 import pytest
 import redis
-from hypothesis import given
-from hypothesis import strategies as st
 
 from schemas.outputs import HotProfile
 from schemas.redis_keys import evidence_key, profile_key
-from serving.hot_tags import DamagedProfileError, HotTags, HotView
+from serving.hot_tags import HotTags
+from serving.hot_view import HotView
+from serving.read_errors import DamagedProfileError
 from serving.tag_view import TagView
 from sinks.redis_hot import RedisHotSink
-from udfs.profile.decay import decayed
 from udfs.profile.snapshot import version_of
 
 HALF_LIVES_MS = {"app": 604_800_000, "flow_mb": 3_600_000}
 AS_OF_MS = 1_767_225_600_000
 EXPIRES_MS = 4_102_444_800_000
-
-
-def view_of(weight: float, half_life_ms: int) -> HotView:
-    tags = (TagView("app:a", weight, 2.5, 0.5, AS_OF_MS - 7, half_life_ms),)
-    return HotView("u", 0, 3, AS_OF_MS, tags, {"app": weight * 2}, {"app": half_life_ms}, "more of app:a")
-
-
-@given(
-    st.floats(-1e12, 1e12),
-    st.integers(-(10**8), 10**13),
-    st.integers(10**6, 10**11),
-)
-def test_at_is_the_decay_of_the_profile(weight: float, elapsed_ms: int, half_life_ms: int) -> None:
-    view = view_of(weight, half_life_ms).at(AS_OF_MS + elapsed_ms)
-    assert view.as_of_ms == AS_OF_MS + elapsed_ms
-    assert view.tags[0].weight == decayed(weight, elapsed_ms, half_life_ms)
-    assert view.other == {"app": decayed(weight * 2, elapsed_ms, half_life_ms)}
-    assert (view.tags[0].mean, view.tags[0].std, view.tags[0].last_evidence_ms) == (2.5, 0.5, AS_OF_MS - 7)
-    assert view.version == (0, 3)
-    assert view.reason == "more of app:a"
-
-
-def test_two_steps_of_decay_are_one() -> None:
-    half_life_ms = 604_800_000
-    view = view_of(8.0, half_life_ms)
-    assert view.at(AS_OF_MS + 3 * half_life_ms).tags[0].weight == 1.0
-    assert view.at(AS_OF_MS + half_life_ms).at(AS_OF_MS + 3 * half_life_ms) == view.at(AS_OF_MS + 3 * half_life_ms)
-    assert view.at(AS_OF_MS + 10**15).tags[0].weight == 0.0
-
-
-def test_a_time_in_seconds_is_an_error() -> None:
-    with pytest.raises(ValueError, match=r"now_ms is 1767225600, .* expected the time now in ms"):
-        view_of(8.0, 604_800_000).at(AS_OF_MS // 1_000)
 
 
 @pytest.fixture
@@ -88,8 +54,11 @@ def test_reads_what_the_sink_wrote(hot: RedisHotSink, valkey: str, prefix: str, 
             TagView("app:a", 0.25, None, None, AS_OF_MS - 5, HALF_LIVES_MS["app"]),
         ),
         {"app": 0.125},
-        HALF_LIVES_MS,
+        newest_event_ms=AS_OF_MS,
     )
+    later = reader.read("u", AS_OF_MS + HALF_LIVES_MS["app"])
+    assert later is not None
+    assert (later.weight("app:b"), later.other, later.newest_event_ms) == (0.5, {"app": 0.0625}, AS_OF_MS)
     assert reader.read("nobody") is None
     assert reader.read_many(["nobody", "u"]) == {"u": view}
     assert reader.read_many([]) == {}

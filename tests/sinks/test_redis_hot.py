@@ -16,11 +16,13 @@ from hypothesis import strategies as st
 from store_servers import ValkeyServer
 
 from schemas.outputs import HotProfile
-from schemas.redis_keys import evidence_key, profile_key
+from schemas.published_group import read_published
+from schemas.redis_keys import catalogue_key, evidence_key, groups_key, profile_key
 from serving.hot_tags import HotTags
 from sinks.redis_hot import RedisHotSink, Written
 from sinks.retry import SinkGaveUp
 from udfs.profile.snapshot import version_of
+from udfs.tags import GROUPS
 
 pytestmark = pytest.mark.stores
 
@@ -73,6 +75,22 @@ def test_the_newest_change_of_behaviour_is_a_field_that_goes_with_the_profile(
     assert client.hget(profile_key(prefix, "u"), "_drift") == changed.reason
     sink.write_batch([profile("u", 6)])
     assert client.hkeys(profile_key(prefix, "u")) == ["_version", "_as_of_ms", "app:a"]
+
+
+def test_what_readers_decay_with_and_read_for_is_published_and_each_time_known_to_be_newer(
+    sink: RedisHotSink, client: redis.Redis, prefix: str
+) -> None:
+    assert client.exists(catalogue_key(prefix)) == 0, "nothing is readable of groups that were not declared"
+    for times, half_life_ms in ((1, 604_800_000), (2, 86_400_000)):
+        sink.open({group.name: half_life_ms for group in GROUPS.values()}, GROUPS.values())
+        fields = client.hgetall(catalogue_key(prefix))
+        assert fields.pop("_version") == str(times)
+        assert {name: read_published(text).purpose for name, text in fields.items()} == {
+            group.name: group.purpose for group in GROUPS.values()
+        }
+        assert {read_published(text).half_life_ms for text in fields.values()} == {half_life_ms}
+        assert client.hget(groups_key(prefix), "content") == str(half_life_ms)
+    assert client.hget(groups_key(prefix), "app") == "86400000"
 
 
 def test_older_version_is_refused_equal_and_newer_are_written(

@@ -27,6 +27,11 @@ def allowed(consents: Consents, purpose: str, rules: Rules) -> bool:
     return decision is not None and decision[1] == 1 and decision[2] >= rules.consent_list_version
 
 
+def allowed_purposes(consents: Consents, rules: Rules) -> set[str]:
+    """Purposes that may be served now."""
+    return {purpose for purpose in PURPOSES if allowed(consents, purpose, rules)}
+
+
 def decide(profile: Profile, event: Consent, rules: Rules) -> tuple[str, ...]:
     """Take note of a decision; returns the tag groups that must go because of it, whether or not they hold anything.
 

@@ -128,11 +128,11 @@ class Door:
         counts.events_in += len(records)
         raw_of: dict[str, str] = {}
         for user, entered in self._by_user(records, passed, counts, raw_of).items():
-            profile, bytes_before = states.load(user, counts)
+            profile, known = states.load(user, counts)
             changed = False
-            if not bytes_before:
+            if not known:
                 fresh = profile
-                profile, bytes_before = self._moved(user, raw_of, fresh, states, passed, counts)
+                profile = self._moved(user, raw_of, fresh, states, passed, counts)
                 changed = profile is not fresh
             n_before, generation_before = profile.n, profile.generation
             for each in entered:
@@ -141,11 +141,12 @@ class Door:
             if not changed:
                 continue
             profile.last_write_ms = now_ms
-            counts.users += (profile.n > 0) - (n_before > 0 and bytes_before > 0)
-            blob = states.store(user, profile, bytes_before, counts)
+            counts.users += (profile.n > 0) - (n_before > 0 and known)
+            blob = states.store(user, profile)
             # an erasure within the batch begins the count anew
             if profile.n and (profile.n != n_before or profile.generation != generation_before):
                 passed.hot.changed.append((user, blob))
+        states.flush(counts)
         return passed
 
     def _by_user(
@@ -177,27 +178,27 @@ class Door:
         states: UserStates,
         passed: Passed,
         counts: ShardCounts,
-    ) -> tuple[Profile, int]:
+    ) -> Profile:
         """The state known under the previous key, moved to the active one, if a rotation goes on and there is any."""
         previous = self._previous(raw_of[user]) if user in raw_of else None
         if previous is None or previous == user:
-            return profile, 0
+            return profile
         if not states.holds(previous):
             states.note_erasure(previous, profile)
-            return profile, 0
-        known, bytes_before = states.load(previous, counts)
-        states.remove(previous, bytes_before, counts)
+            return profile
+        known, _ = states.load(previous, counts)
+        states.remove(previous, counts)
         if known.n:
             removal = Removal("move", previous, to=user)
             passed.hot.removals.append(removal)
             passed.history.removals.append(removal)
-            passed.hot.changed.append((user, state.encode(known)))
+            passed.hot.changed.append((user, state.pack(known)))
             counts.users -= 1
         if known.links:
             passed.hot.removals.append(Removal("unlink", previous))
         for valid_from_ms, person in known.links:
             self._tell_link(user, known, person, valid_from_ms, passed)
-        return known, 0
+        return known
 
     def _pass(
         self, user: str, profile: Profile, each: Entered, passed: Passed, counts: ShardCounts, now_ms: int
@@ -247,7 +248,7 @@ class Door:
                 memory=profile.memory,
             )
             to = self._shard_of(event.person, passed)
-            to.partials.append(Partial(number, user, event.person, state.encode(partial)))
+            to.partials.append(Partial(number, user, event.person, state.pack(partial)))
             passed.hot.removals.append(Removal("move", user, to=event.person))
             passed.hot.changed = [each for each in passed.hot.changed if each[0] != user]
             profile.n = profile.first_event_ms = profile.last_event_ms = profile.due_ms = 0

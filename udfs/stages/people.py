@@ -47,7 +47,6 @@ class _Held:
     """A profile while its batch is worked on."""
 
     profile: Profile
-    bytes_before: int
     lived: bool
     changed: bool = False
 
@@ -86,8 +85,8 @@ class People:
         for _, person, position, what in arrived:
             one = held.get(person)
             if one is None:
-                profile, bytes_before = states.load(person, counts)
-                one = held[person] = _Held(profile, bytes_before, profile.n > 0)
+                profile, _ = states.load(person, counts)
+                one = held[person] = _Held(profile, profile.n > 0)
             self._take(person, one, position, what, counts, updated, now_ms)
         for person, one in held.items():
             updated.waiting += waiting_of(one.profile)
@@ -95,9 +94,10 @@ class People:
                 one.profile.last_write_ms = now_ms
                 counts.users += (one.profile.n > 0) - one.lived
                 self._note_wake(person, one.profile, updated)
-                blob = states.store(person, one.profile, one.bytes_before, counts)
+                blob = states.store(person, one.profile)
                 if one.profile.n:
                     updated.hot.changed.append((person, blob))
+        states.flush(counts)
         return updated
 
     def wake(
@@ -110,13 +110,14 @@ class People:
         for person in persons:
             if not states.holds(person):
                 continue
-            profile, bytes_before = states.load(person, counts)
+            profile, _ = states.load(person, counts)
             if profile.triggers is None:
                 continue
             profile.triggers.wake_ms = 0
             self._send(person, _NOWHERE, 0, self._triggers.settle(profile, until_ms), counts, updated, now_ms)
             self._note_wake(person, profile, updated)
-            states.store(person, profile, bytes_before, counts)
+            states.store(person, profile)
+        states.flush(counts)
         return updated
 
     def _note_wake(self, person: str, profile: Profile, updated: Updated) -> None:

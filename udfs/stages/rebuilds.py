@@ -29,7 +29,7 @@ def apply_rebuilds(
     for alarm, rows in answers:
         if not states.holds(alarm.user):
             continue
-        profile, bytes_before = states.load(alarm.user, counts)
+        profile, _ = states.load(alarm.user, counts)
         pending = profile.drift.pending if profile.drift is not None else None
         if profile.drift is None or pending is None or _key(pending) != _key(alarm):
             continue
@@ -42,7 +42,8 @@ def apply_rebuilds(
             refine(profile, rows, rules)
             history.alarms.append(replace(pending, status="refined"))
         profile.last_write_ms = now_ms
-        hot.changed.append((alarm.user, states.store(alarm.user, profile, bytes_before, counts)))
+        hot.changed.append((alarm.user, states.store(alarm.user, profile)))
+    states.flush(counts)
     return hot
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from schemas import state
 from schemas.outputs import ShardCounts
@@ -20,8 +20,8 @@ class Blobs(Protocol):
     def get(self, key: str) -> bytes | None:
         """The blob, None when there is none."""
 
-    def put(self, key: str, value: bytes) -> None:
-        """Keep the blob."""
+    def put_all(self, blobs: dict[str, bytes]) -> None:
+        """Keep the blobs."""
 
     def remove(self, key: str) -> None:
         """Drop the blob."""
@@ -30,16 +30,21 @@ class Blobs(Protocol):
         """All of them."""
 
 
+class _Cached(NamedTuple):
+    packed: bytes
+    state_bytes: int
+
+
 class UserStates:
-    """Loads and stores profiles.
+    """Loads and stores profiles; what was stored is in the state after `flush`, which ends every batch.
 
     Parameters
     ----------
     blobs
         The state.
     cache_size
-        Blobs kept in memory; 0: none. Blobs, not profiles: a decoded one is hundreds of small objects all over memory,
-        and going back to them costs more than decoding anew (measured: docs/decisions/0006-cache-blobs.md).
+        Packed blobs kept in memory; 0: none. Blobs, not profiles: a decoded one is hundreds of small objects all over
+        memory, and going back to them costs more than decoding anew (measured: docs/decisions/0006-cache-blobs.md).
     erased
         User -> time up to which everything was erased while no job ran; taken note of when the user is loaded.
     """
@@ -49,26 +54,25 @@ class UserStates:
         self._cache_size = cache_size
         self._erased = erased
         # what is here equals the state, which is written every batch
-        self._cache: OrderedDict[str, bytes] = OrderedDict()
+        self._cache: OrderedDict[str, _Cached] = OrderedDict()
+        # of the batch: what is not written yet, and how much of the state who was looked at takes
+        self._unwritten: dict[str, bytes] = {}
+        self._state_bytes: dict[str, int] = {}
 
-    def load(self, user: str, counts: ShardCounts) -> tuple[state.Profile, int]:
-        """The user's profile, empty when there is none, and the bytes it takes in the state.
+    def load(self, user: str, counts: ShardCounts) -> tuple[state.Profile, bool]:
+        """The user's profile, empty when there is none, and whether there is one.
 
         Who was erased while no job ran is erased here too, in the state as well.
         """
-        blob = self._cache.get(user)
-        if blob is None:
-            blob = self._blobs.get(user)
-        else:
-            self._cache.move_to_end(user)
+        blob = self._blob_of(user)
         profile = state.decode(blob) if blob is not None else state.Profile()
         if self._erased:
             lived = profile.n > 0
             if self.note_erasure(user, profile):
                 counts.users -= lived
                 if blob is not None:
-                    blob = self.store(user, profile, len(blob), counts)
-        return profile, len(blob) if blob is not None else 0
+                    self.store(user, profile)
+        return profile, blob is not None
 
     def note_erasure(self, user: str, profile: state.Profile) -> bool:
         """Erase the profile if `user` was erased while no job ran; returns whether that changed it.
@@ -83,24 +87,39 @@ class UserStates:
 
     def holds(self, user: str) -> bool:
         """Whether the state has the user."""
-        return user in self._cache or self._blobs.get(user) is not None
+        return self._blob_of(user) is not None
 
-    def store(self, user: str, profile: state.Profile, bytes_before: int, counts: ShardCounts) -> bytes:
-        """Write the profile; returns it encoded."""
-        blob = state.encode(profile)
-        self._blobs.put(user, blob)
-        counts.state_bytes += len(blob) - bytes_before
-        if self._cache_size:
-            self._cache[user] = blob
-            if len(self._cache) > self._cache_size:
-                self._cache.popitem(last=False)
-        return blob
+    def store(self, user: str, profile: state.Profile) -> bytes:
+        """Take the profile over; returns it packed."""
+        if user not in self._state_bytes:
+            self._blob_of(user)
+        packed = self._unwritten[user] = state.pack(profile)
+        return packed
 
-    def remove(self, user: str, bytes_before: int, counts: ShardCounts) -> None:
-        """Drop the user from the state."""
-        self._blobs.remove(user)
+    def remove(self, user: str, counts: ShardCounts) -> None:
+        """Drop the user, who was loaded or stored, from the state."""
+        if user not in self._state_bytes:
+            self._blob_of(user)
+        state_bytes = self._state_bytes.pop(user)
+        if state_bytes:
+            self._blobs.remove(user)
+        self._unwritten.pop(user, None)
         self._cache.pop(user, None)
-        counts.state_bytes -= bytes_before
+        counts.state_bytes -= state_bytes
+
+    def flush(self, counts: ShardCounts) -> None:
+        """Write what was stored: compressed and handed over in one call each, for all users of the batch."""
+        if self._unwritten:
+            blobs = dict(zip(self._unwritten, state.compress_all(list(self._unwritten.values())), strict=True))
+            self._blobs.put_all(blobs)
+            for user, blob in blobs.items():
+                counts.state_bytes += len(blob) - self._state_bytes[user]
+                if self._cache_size:
+                    self._cache[user] = _Cached(self._unwritten[user], len(blob))
+            while len(self._cache) > self._cache_size:
+                self._cache.popitem(last=False)
+            self._unwritten = {}
+        self._state_bytes = {}
 
     def sweep(self, now_ms: int, rules: Rules, counts: ShardCounts) -> None:
         """Drop the profiles whose hot copy has expired: the closed form says they are below the floor.
@@ -109,12 +128,28 @@ class UserStates:
         """
         for user, blob in list(self._blobs.items()):
             profile = state.decode(blob)
+            self._state_bytes[user] = len(blob)
             lived = profile.n > 0
             if self.note_erasure(user, profile):
                 counts.users -= lived
-                self.store(user, profile, len(blob), counts)
+                self.store(user, profile)
                 continue
             kept_until_ms = max(profile.due_ms, profile.last_write_ms + rules.hot_retention_ms)
             if not profile.links and not profile.erased_ms and kept_until_ms + _GRACE_AFTER_EXPIRY_MS < now_ms:
                 counts.users -= profile.n > 0
-                self.remove(user, len(blob), counts)
+                self.remove(user, counts)
+        self.flush(counts)
+
+    def _blob_of(self, user: str) -> bytes | None:
+        """The user's blob, packed or as the state keeps it; what it takes of the state is noted."""
+        unwritten = self._unwritten.get(user)
+        if unwritten is not None:
+            return unwritten
+        cached = self._cache.get(user)
+        if cached is not None:
+            self._cache.move_to_end(user)
+            self._state_bytes[user] = cached.state_bytes
+            return cached.packed
+        blob = self._blobs.get(user)
+        self._state_bytes[user] = len(blob) if blob is not None else 0
+        return blob

@@ -39,13 +39,16 @@ class Wakes:
         by_slot: dict[int, list[tuple[int, str]]] = {}
         for person, wake_ms in entries:
             by_slot.setdefault(wake_ms // SLOT_MS, []).append((wake_ms, person))
+        encoded = {}
         for slot, more in by_slot.items():
             if slot not in self._known:
                 self._known.add(slot)
                 heappush(self._slots, slot)
             else:
                 more = [*self._entries(slot), *more]
-            self._blobs.put(str(slot), _encode(more))
+            encoded[str(slot)] = _encode(more)
+        if encoded:
+            self._blobs.put_all(encoded)
 
     def take(self, until_ms: int) -> list[str]:
         """Persons whose time has come, earliest first; they are forgotten."""
@@ -57,7 +60,7 @@ class Wakes:
             due += [entry for entry in entries if entry[0] <= until_ms]
             if later:
                 if len(later) < len(entries):
-                    self._blobs.put(str(slot), _encode(later))
+                    self._blobs.put_all({str(slot): _encode(later)})
                 break
             heappop(self._slots)
             self._known.discard(slot)

@@ -1,7 +1,7 @@
 """Rules made ready for evaluation: conditions compiled, names resolved, purposes gathered; or refused with the reason.
 
-Conditions are written in CEL, the Common Expression Language (cel.dev): no loops, no side effects, linear time. Each is
-tried out on examples of all types before a rule is accepted, so what is wrong with it is said then and not at night.
+Conditions are written in CEL, the Common Expression Language (cel.dev): no loops but over lists, no side effects. Each
+is tried out on examples of all types before a rule is accepted, so what is wrong with it is said then and not at night.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from udfs.triggers.vocabulary import CIRCUMSTANCES, KINDS, Value, Variable
 
 NUMERIC_PARTS = ("mean", "std")
 _CUT = 200
+_NOT_WORKED_OUT = (ArithmeticError, LookupError, RuntimeError, TypeError, ValueError)
 
 
 class RuleError(ValueError):
@@ -39,14 +40,27 @@ class TagName(NamedTuple):
 
 
 class Condition(NamedTuple):
-    """A compiled condition with the variables it reads; no program: always true."""
+    """A compiled condition with the variables it reads; no program: always true.
+
+    `of_event` says that all of them come with an event: neither tags nor circumstances are read.
+    """
 
     program: cel.Program | None
     variables: tuple[str, ...] = ()
+    of_event: bool = True
 
     def holds(self, values: Mapping[str, Value]) -> bool:
-        """Whether it is true of these values; all its variables must be among them."""
-        return self.program is None or bool(self.program.execute({name: values[name] for name in self.variables}))
+        """Whether it is true of these values; all its variables must be among them.
+
+        What can't be worked out (a division by zero, a pattern made of what a person typed) is not true: a condition
+        must not stop a job.
+        """
+        if self.program is None:
+            return True
+        try:
+            return bool(self.program.execute({name: values[name] for name in self.variables}))
+        except _NOT_WORKED_OUT:
+            return False
 
 
 class Selected(NamedTuple):
@@ -177,7 +191,7 @@ def _condition(field: str, source: str, on: str, tags: Mapping[str, TagName]) ->
             _refuse(field, _shortened(str(error)))
         if not isinstance(result, bool):
             _refuse(field, f"expected true or false, got a {type(result).__name__}")
-    return Condition(program, tuple(used))
+    return Condition(program, tuple(used), all(name in KINDS[on].variables for name in used))
 
 
 def _examples(variables: Mapping[str, Variable]) -> list[dict[str, Value]]:

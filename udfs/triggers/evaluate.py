@@ -25,7 +25,7 @@ from schemas.rules import Rules
 from schemas.state import Profile
 from schemas.tag_group import MS_PER_DAY
 from schemas.trigger_memory import ACTIVE, HOLDING, IDLE, LEAVING, RuleMemory, TriggerMemory
-from udfs.privacy.consent import allowed
+from udfs.privacy.consent import allowed, allowed_purposes
 from udfs.profile.decay import expires_at_ms
 from udfs.profile.output import Folded
 from udfs.triggers.compiled import CompiledRule, Selected
@@ -115,13 +115,14 @@ class Triggers:
             memory = TriggerMemory()
         fired: list[Fired] = []
         kind = kind_of(event)
+        purposes = allowed_purposes(profile.consents, self._rules)
         if self._set.looks_at(kind):
             values = event_values(event, kind, profile, memory, self._rules)
-            self._look(profile, memory, event, kind, values, fired)
+            self._look(profile, memory, event, kind, values, purposes, fired)
         if output.evidence:
-            self._look_at_tags(profile, memory, event, output.evidence, fired)
+            self._look_at_tags(profile, memory, event, output.evidence, purposes, fired)
         for alarm in output.alarms:
-            self._look(profile, memory, event, "drift", alarm_values(alarm), fired)
+            self._look(profile, memory, event, "drift", alarm_values(alarm), purposes, fired)
             self._fade_anew(profile, memory)
         profile.triggers = memory if memory.rules or memory.newest_ms or memory.traffic is not None else None
         return fired
@@ -139,6 +140,7 @@ class Triggers:
         event: Event,
         kind: str,
         values: Mapping[str, Value],
+        purposes: set[str],
         fired: list[Fired],
     ) -> None:
         """Show the rules an event of a kind: those in an episode first, then those that it may concern."""
@@ -154,7 +156,7 @@ class Triggers:
                 holds = matches(compiled, values) and self._holds(profile, compiled, compiled.select, values, event)
                 self._level(profile, memory, compiled, event, values, fired, holds=holds)
         for compiled in self._set.about_event(kind, values):
-            if compiled.rule.id in seen or not self._permitted(profile, compiled):
+            if compiled.rule.id in seen or not purposes.issuperset(compiled.purposes):
                 continue
             if self._holds(profile, compiled, compiled.select, values, event):
                 self._qualified(profile, memory, compiled, event, values, fired)
@@ -162,18 +164,26 @@ class Triggers:
             memory.newest_ms[kind] = max(memory.newest_ms.get(kind, 0), event.event_time_ms)
 
     def _look_at_tags(
-        self, profile: Profile, memory: TriggerMemory, event: Event, evidence: Sequence[Evidence], fired: list[Fired]
+        self,
+        profile: Profile,
+        memory: TriggerMemory,
+        event: Event,
+        evidence: Sequence[Evidence],
+        purposes: set[str],
+        fired: list[Fired],
     ) -> None:
         """Show the rules on tags what an event was evidence for."""
         concerned = {
             compiled.rule.id: compiled for group, tag, _ in evidence for compiled in self._set.about_tag(group, tag)
         }
         for rule, compiled in concerned.items():
-            if not self._permitted(profile, compiled):
+            if not purposes.issuperset(compiled.purposes):
                 continue
             one = memory.rules.get(rule)
             open_version = self._known(memory, rule, one) if one is not None and one.phase != IDLE else None
             if open_version is not None:
+                if open_version.select.on != "tags":
+                    continue  # an earlier version's episode, which ends by what that looks at
                 compiled = open_version  # the episode goes on by its own version
             if compiled.rule.shape == "fade":
                 self._fade(profile, memory, compiled, event)
@@ -397,8 +407,8 @@ class Triggers:
         values: Mapping[str, Value],
         event: Event,
     ) -> bool:
-        if selected.when.program is None:
-            return True
+        if selected.when.of_event:
+            return selected.when.holds(values)
         return selected.when.holds(Situation(values, compiled.tags, profile, self._rules, event.event_time_ms))
 
     def _fire(
@@ -414,9 +424,9 @@ class Triggers:
         *,
         by_event: bool,
     ) -> None:
-        """Fire, unless the rule is not valid then, in its cool-down, or has fired in the period."""
+        """Fire, unless the rule is not valid then, lacks consent, is in its cool-down, or has fired in the period."""
         rule = compiled.rule
-        if not compiled.valid_from_ms <= at_ms < compiled.valid_to_ms:
+        if not compiled.valid_from_ms <= at_ms < compiled.valid_to_ms or not self._permitted(profile, compiled):
             return
         if rule.once_per is not None or compiled.cooldown_ms:
             one = self._memory_of(memory, compiled)

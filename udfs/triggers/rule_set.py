@@ -11,6 +11,7 @@ from udfs.triggers.compiled import CompiledRule, RuleError, compile_rule
 from udfs.triggers.vocabulary import Value
 
 Refused = tuple[TriggerRule, RuleError]
+_Indexed = tuple[CompiledRule, tuple[tuple[str, frozenset[str]], ...]]
 
 
 class RuleSet:
@@ -26,8 +27,8 @@ class RuleSet:
         self._groups = groups
         self._compiled: dict[tuple[str, int], CompiledRule] = {}
         self.current: dict[str, CompiledRule] = {}
-        # kind -> variable -> value -> rules; rules without `match` under ("", "")
-        self._by_kind: dict[str, dict[str, dict[str, list[CompiledRule]]]] = {}
+        # kind -> variable -> value -> rules, each with what else it asks for; rules without `match` under ("", "")
+        self._by_kind: dict[str, dict[str, dict[Value, list[_Indexed]]]] = {}
         self._by_tag: dict[tuple[str, str], list[CompiledRule]] = {}
         self._kinds: frozenset[str] = frozenset()
         self._level_kinds: frozenset[str] = frozenset()
@@ -69,11 +70,12 @@ class RuleSet:
     def about_event(self, kind: str, values: Mapping[str, Value]) -> Iterator[CompiledRule]:
         """Rules on that kind of event whose `match` the values meet; whether the condition holds is not looked at."""
         for variable, by_value in self._by_kind.get(kind, {}).items():
-            rules = by_value.get(str(values[variable]) if variable else "")
-            if rules:
-                for rule in rules:
-                    if matches(rule, values):
-                        yield rule
+            for rule, others in by_value.get(values[variable] if variable else "", ()):
+                for name, words in others:
+                    if values[name] not in words:
+                        break
+                else:
+                    yield rule
 
     def looks_at(self, kind: str) -> bool:
         """Whether any rule looks at that kind of event, be it to end an episode."""
@@ -107,8 +109,9 @@ class RuleSet:
             # by the variable with the fewest values: the others are compared
             variable = min(match, key=lambda name: (len(match[name]), name), default="")
             by_value = self._by_kind.setdefault(on, {}).setdefault(variable, {})
+            others = tuple((name, words) for name, words in match.items() if name != variable)
             for value in sorted(match[variable]) if variable else ("",):
-                by_value.setdefault(value, []).append(compiled)
+                by_value.setdefault(value, []).append((compiled, others))
 
 
 def matches(rule: CompiledRule, values: Mapping[str, Value]) -> bool:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from itertools import chain
 from typing import Any
 
 from schemas.events import AppUse, Billing, Call, Contact, DataUsage, Event, Order, Presence, Registration
@@ -71,7 +72,7 @@ class Situation(Mapping[str, Value]):
         (group, tag) -> what is to be taken off its weight: to look at what was before an event.
     """
 
-    __slots__ = ("_less", "_profile", "_rules", "_tags", "_values", "time_ms")
+    __slots__ = ("_known", "_less", "_profile", "_rules", "_tags", "_worked_out", "time_ms")
 
     def __init__(
         self,
@@ -82,7 +83,8 @@ class Situation(Mapping[str, Value]):
         time_ms: int,
         less: Mapping[tuple[str, str], float] | None = None,
     ) -> None:
-        self._values = dict(known)
+        self._known = known
+        self._worked_out: dict[str, Value] = {}
         self._tags = tags
         self._profile = profile
         self._rules = rules
@@ -90,16 +92,18 @@ class Situation(Mapping[str, Value]):
         self._less = less
 
     def __getitem__(self, name: str) -> Value:
-        value = self._values.get(name)
+        value = self._known.get(name)
         if value is None:
-            value = self._values[name] = self._work_out(name)
+            value = self._worked_out.get(name)
+        if value is None:
+            value = self._worked_out[name] = self._work_out(name)
         return value
 
-    def __iter__(self) -> Any:
-        return iter(self._values)
+    def __iter__(self) -> Iterator[str]:
+        return chain(self._known, self._worked_out)
 
     def __len__(self) -> int:
-        return len(self._values)
+        return len(self._known) + len(self._worked_out)
 
     def _work_out(self, name: str) -> Value:
         tag = self._tags.get(name)

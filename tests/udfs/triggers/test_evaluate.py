@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import pytest
 
+from schemas.events import AppUse
+from schemas.settings import Settings
 from tests.udfs.triggers.rule_story import (
     DAY_MS,
     HOUR_MS,
@@ -307,3 +309,48 @@ def test_grace_lets_late_records_be_in_time() -> None:
     )
     life.see(used(T0_MS), seen(T0_MS + 34 * M), ordered(T0_MS + 20 * M), seen(T0_MS + DAY_MS))
     assert life.fired == []
+
+
+def test_a_new_version_on_tags_leaves_the_open_episode_of_the_old_one_alone() -> None:
+    mall = rule("level", "presence", when="district_kind == 'mall'", fire="exit")
+    video = rule("pulse", "tags", version=2, tags={"video": "content:video"}, when="video > 0.0")
+    life = Life(mall)
+    life.see(seen(T0_MS, "mall"))
+    life.publish(video, older=[mall])
+    assert life.see(used(T0_MS + MINUTE_MS)) == []
+    assert [each.compiled.rule.version for each in life.see(seen(T0_MS + 2 * MINUTE_MS))] == [1]
+    assert [each.compiled.rule.version for each in life.see(used(T0_MS + 3 * MINUTE_MS))] == [2]
+
+
+@pytest.mark.parametrize(
+    ("when", "event"),
+    [
+        ("10 / (int(flow_mb) - 7) > 1", used(T0_MS, megabytes=7.5)),
+        ("app.matches(keyword)", used(T0_MS, keyword="c++ (")),
+        ("[1, 2][int(flow_mb)] > 0", used(T0_MS, megabytes=5.0)),
+        ("int(flow_mb * 1e15) > 0", used(T0_MS, megabytes=1e9)),
+    ],
+)
+def test_what_can_not_be_worked_out_is_not_true_and_stops_nothing(when: str, event: AppUse) -> None:
+    life = Life(rule("pulse", "app_use", when=when))
+    assert life.see(event) == []
+
+
+def test_an_open_episode_does_not_fire_without_consent_to_its_own_version() -> None:
+    offer = rule("level", "traffic", purpose="marketing", when="used_mb > 5.0", fire="exit")
+    notice = rule("level", "traffic", version=2, purpose="service", when="used_mb > 5.0", fire="exit")
+    life = Life(offer)
+    life.see(metered(T0_MS, 10))
+    life.publish(notice, older=[offer])
+    life.see(withdrawn(T0_MS + MINUTE_MS, "marketing"))
+    assert life.see(metered(T0_MS + 2 * MINUTE_MS, 1)) == []
+
+
+def test_an_open_episode_does_not_fire_when_older_lists_of_consent_no_longer_count() -> None:
+    offer = rule("level", "traffic", purpose="marketing", when="used_mb > 5.0", fire="exit")
+    life = Life(offer)
+    life.see(metered(T0_MS, 10))
+    again = Life(offer, settings=Settings(drift=False, consent_list_version=2).rules(GROUPS))
+    again.profile = life.profile
+    again.profile.consents["necessary"] = (1, 1, 2)
+    assert again.see(metered(T0_MS + 2 * MINUTE_MS, 1)) == []

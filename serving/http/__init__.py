@@ -1,0 +1,1 @@
+"""Profiles over HTTP: the client of `serving.async_client`, behind keys."""
