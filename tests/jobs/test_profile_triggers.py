@@ -239,3 +239,23 @@ def test_timers_of_a_reloadable_send_triggers_but_nothing_to_a_side() -> None:
     engine.now_ms = T0_MS - T0_MS % SWEEP_INTERVAL_MS + SWEEP_INTERVAL_MS
     [packed] = reloadable.on_timer(engine.now_ms, engine)
     assert [trigger.rule for trigger in unpack_hot(packed).triggers] == ["nothing"]
+
+
+def test_the_sweep_keeps_who_waits_for_something() -> None:
+    long = ABSENCE.replace('"30m"', '"90d"')
+    engine = FakeEngine(T0_MS)
+    operator = operator_on(engine, long)
+    process(operator, engine, *granted("waits"), use(1, T0_MS, "waits"))
+    day_ms = 24 * 60 * MINUTE_MS
+    engine.timers.clear()
+    for day in (1, 40, 80):
+        engine.now_ms = T0_MS + day * day_ms
+        list(operator.on_timer(engine.now_ms, engine))
+        assert list(engine.states["profiles"].held) == ["waits"]
+    engine.timers = {T0_MS + 90 * day_ms - MINUTE_MS}
+    [trigger] = run_timers(operator, engine, T0_MS + 90 * day_ms + MINUTE_MS)
+    assert (trigger.user, trigger.at_ms) == ("waits", T0_MS + 90 * day_ms)
+    for day in (91, 200):
+        engine.now_ms = T0_MS + day * day_ms
+        list(operator.on_timer(engine.now_ms, engine))
+    assert engine.states["profiles"].held == {}
