@@ -19,6 +19,7 @@ from schemas.position import pack_position
 from schemas.rule_update import RuleUpdate, pack_rules
 from schemas.run import FeedInput, Run
 from schemas.settings import Settings
+from udfs.tags import GROUPS
 from udfs.triggers.trigger_id import trigger_id
 
 T0_MS = 1_767_225_600_000  # 2026-01-01 UTC
@@ -36,9 +37,11 @@ ABSENCE = (
 )
 
 
-def operator_on(engine: FakeEngine, *rules: str, bounded: bool = False, folder: str = "") -> ProfileOperator:
+def operator_on(
+    engine: FakeEngine, *rules: str, bounded: bool = False, folder: str = "", **more: Any
+) -> ProfileOperator:
     run = Run("run-1", INPUTS, bounded, rule_updates=folder)
-    operator = ProfileOperator(Settings(dedup_horizon_hours=100_000).public(), run, FIRST_SHARD)
+    operator = ProfileOperator(Settings(dedup_horizon_hours=100_000, **more).public(), run, FIRST_SHARD)
     operator.open(engine.restarted())
     if rules:
         operator.take_rules(RuleUpdate(1, rules))
@@ -244,18 +247,20 @@ def test_timers_of_a_reloadable_send_triggers_but_nothing_to_a_side() -> None:
 def test_the_sweep_keeps_who_waits_for_something() -> None:
     long = ABSENCE.replace('"30m"', '"90d"')
     engine = FakeEngine(T0_MS)
-    operator = operator_on(engine, long)
+    fleeting = {name: 0.001 for name, group in GROUPS.items() if group.kind != "fact"}
+    operator = operator_on(engine, long, half_life_days=fleeting, hot_retention_days=1)
+    process(operator, engine, *granted("gone"), use(9, T0_MS, "gone", "games"))
+    list(operator.process_element(Row(SHARD, [_forwarded(1, Order("gone", 10, T0_MS + 1, "film", True, 9.0))]), engine))
     process(operator, engine, *granted("waits"), use(1, T0_MS, "waits"))
     day_ms = 24 * 60 * MINUTE_MS
     engine.timers.clear()
-    for day in (1, 40, 80):
+    for day in (40, 80):
         engine.now_ms = T0_MS + day * day_ms
         list(operator.on_timer(engine.now_ms, engine))
         assert list(engine.states["profiles"].held) == ["waits"]
     engine.timers = {T0_MS + 90 * day_ms - MINUTE_MS}
     [trigger] = run_timers(operator, engine, T0_MS + 90 * day_ms + MINUTE_MS)
     assert (trigger.user, trigger.at_ms) == ("waits", T0_MS + 90 * day_ms)
-    for day in (91, 200):
-        engine.now_ms = T0_MS + day * day_ms
-        list(operator.on_timer(engine.now_ms, engine))
+    engine.now_ms = T0_MS + 100 * day_ms
+    list(operator.on_timer(engine.now_ms, engine))
     assert engine.states["profiles"].held == {}
