@@ -91,4 +91,4 @@ def scenes(
 
 def _listed(each: SceneScore) -> dict[str, object]:
     figures = ("precision", "recall", "precision_of_all", "recall_of_all", "intervals", "passes")
-    return msgspec.to_builtins(each) | {name: getattr(each, name) for name in figures}
+    return dict(msgspec.to_builtins(each)) | {name: getattr(each, name) for name in figures}

@@ -40,6 +40,6 @@ class Decaying:
         A value older than the newest counts with what is left of it; the weight is that of the newest then.
         """
         newest = np.maximum(self._as_of_ms[who], time)
-        weight = self.at(who, newest) + value * np.exp2(-(newest - time) / self.half_life_ms)
+        weight: Floats = self.at(who, newest) + value * np.exp2(-(newest - time) / self.half_life_ms)
         self._weight[who], self._as_of_ms[who] = weight, newest
         return weight

@@ -14,6 +14,7 @@ from city import build
 from livetags.cli import app
 
 SIZE = ["--people", "50", "--days", "8"]
+TINY = ["--people", "12", "--days", "3"]
 DIRTY = ["--late-share", "0.035", "--late-hours", "30", "--repeat-share", "0.038", "--shuffle-share", "0.02"]
 
 
@@ -26,7 +27,7 @@ def run(*arguments: str) -> Any:
 @pytest.fixture(scope="module")
 def city(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("city")
-    build(folder, 50, 8, 31)
+    build(folder, 12, 3, 1)
     return folder
 
 
@@ -43,13 +44,12 @@ def planted(found: Any) -> int:
     return sum(each["planted"] for each in found["scenes"])
 
 
-def test_what_fires_is_what_arose(city: Path) -> None:
-    found = run(str(city))
+def test_what_fires_is_what_arose() -> None:
+    found = run(*SIZE, "--seed", "31")
     assert len(found["scenes"]) == 25
     assert planted(found) > 250
     # of one or two situations a single late record costs a half: the shares are for more people
     assert wrong(found) <= 0.02 * planted(found)
-    assert found == run(*SIZE, "--seed", "31")  # the same city, made for it
 
 
 def test_a_clean_delivery_leaves_nothing_to_excuse_and_a_bad_one_little() -> None:
@@ -63,9 +63,8 @@ def test_a_clean_delivery_leaves_nothing_to_excuse_and_a_bad_one_little() -> Non
     assert wrong(dirty) <= 0.02 * planted(dirty)
 
 
-def test_several_cities_count_together() -> None:
-    size = ["--people", "12", "--days", "3"]
-    one, other, both = run(*size, "--seed", "1"), run(*size, "--seed", "2"), run(*size, "--seed", "1", "--seed", "2")
+def test_several_cities_count_together(city: Path) -> None:
+    one, other, both = run(str(city)), run(*TINY, "--seed", "2"), run(*TINY, "--seed", "1", "--seed", "2")
     for each, more, together in zip(one["scenes"], other["scenes"], both["scenes"], strict=True):
         for count in ("planted", "fired", "matched", "unseen", "apparent"):
             assert together[count] == each[count] + more[count]
