@@ -11,7 +11,8 @@ each: ``scene`` (id of the rule), ``person_ref``, ``at_ms``, and what makes it d
 | roaming-out, roaming-back | when the person lands in another province, lands at home |
 | airport-left, station-entered, school-stay, mall-stay | by the itinerary: the person really went in and stayed |
 | video-music-opened, property-site-opened | at the day's, the week's first flow to such an app |
-| games-binge, car-brand-visits, group-calls | at the flow or call that completes the number, the day's or week's first |
+| games-binge, car-brand-visits | at the flow that completes the number, the day's or week's first |
+| group-calls | at the call that completes the number |
 | renovation-search | at the day's first such search |
 | home-seeker | when the decayed number of visits to property sites reaches five (model) |
 | contact-rested | when the decayed number of contacts has fallen to two (model) |
@@ -30,8 +31,8 @@ may be noticed and need not be, are
 
 Everything is told twice, of what happened and of what was seen of it in time (`city.situations.seen`). What is the same
 is told without more. What happened and was not seen so is ``unseen``: the record with which a stay began came hours
-later, or one of the visits of a count when others had completed it. What was seen and did not happen so is ``apparent``:
-the record that ended the stay came too late. Records out of order by minutes are no excuse: they are seen.
+later, or one of the visits of a count when others had completed it. What was seen and did not happen so is
+``apparent``: the record that ended the stay came too late. Records out of order by minutes are seen, and no excuse.
 """
 
 from __future__ import annotations
