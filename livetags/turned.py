@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from statistics import median
 
+import msgspec
 from msgspec import Struct
 
 from livetags.city_truth import Subscriber
@@ -14,6 +15,8 @@ from schemas.pseudonyms import Pseudonyms
 
 _MS_PER_DAY = 86_400_000
 _LEARNT_DAYS, _TIME_LEFT_DAYS = 14, 21
+_BUCKET_CLOSES_MS = 2 * _MS_PER_DAY
+"""The first event after a bucket closes it: within a day or two, unless the person is silent."""
 
 
 class Turned(Struct):
@@ -59,9 +62,10 @@ def turned(
     """
     asked = [person for person in people if person.consents.get("marketing", False) and person.interests]
     users = {names.person(person.person_ref) for person in asked if person.consents.get("profiling", True)}
-    fired = {(trigger.user, trigger.at_ms) for trigger in triggers if trigger.rule == scene and trigger.user in users}
-    own = [alarm for alarm in alarms if alarm.kind == "shares" and alarm.user in users]
-    matched = match(asked, [alarm for alarm in own if (alarm.user, alarm.at_ms) in fired], names)
+    fired = sorted((each.at_ms, each.user) for each in triggers if each.rule == scene and each.user in users)
+    own = {(each.at_ms, each.user): each for each in alarms if each.kind == "shares" and each.user in users}
+    passed = _passed_on(own.values(), fired)
+    matched = match(asked, passed, names)
     if not matched.planted:
         return Turned()
     begin_ms = min(span.from_ms for person in asked for span in person.interests)
@@ -75,17 +79,29 @@ def turned(
         <= end_ms - _TIME_LEFT_DAYS * _MS_PER_DAY
     }
     delays = [each.delay_days for each in matched.noticed if (each.planted.user, each.planted.at_ms) in visible]
-    raised = {(alarm.user, alarm.at_ms) for alarm in own}
     return Turned(
         len(switches),
         len(visible),
         len(delays),
         delays,
         len(fired),
-        len(matched.unplanted),
-        len(raised & fired),
-        len(raised),
+        len(matched.unplanted) + len(fired) - len(passed),
+        len(passed),
+        len(own),
     )
+
+
+def _passed_on(alarms: Iterable[Alarm], fired: Sequence[tuple[int, str]]) -> list[Alarm]:
+    """The alarms that made a trigger fire, at its time: that of the event that closed the alarm's bucket."""
+    left = list(fired)
+    passed = []
+    for alarm in sorted(alarms, key=lambda each: each.at_ms):
+        own = (each for each in left if each[1] == alarm.user and 0 <= each[0] - alarm.at_ms <= _BUCKET_CLOSES_MS)
+        trigger = next(own, None)
+        if trigger is not None:
+            left.remove(trigger)
+            passed.append(msgspec.structs.replace(alarm, at_ms=trigger[0]))
+    return passed
 
 
 def together(parts: Sequence[Turned]) -> Turned:
