@@ -56,6 +56,11 @@ class ConsoleProgress(Progress):
             self._console.print(f"{text} ...")
             self._printed_s = time.monotonic()
 
+    def rename(self, text: str) -> None:
+        """Say more of the step that is under way."""
+        self._step = text
+        self._bar.update(self._task, description=text)
+
     def events(self, done: int, total: int | None) -> None:
         """Events done of total; the rate is since the step's first report."""
         now = time.monotonic()
