@@ -16,6 +16,7 @@ from livetags.cli_city import CityFolder
 from livetags.console import AsJson, SetOption, SettingsFile, app, err, load_settings, out
 from livetags.in_process import replay
 from livetags.inputs import resolve
+from livetags.past_inputs import records_in
 from livetags.progress import ConsoleProgress
 from livetags.scene_score import score
 from livetags.scene_table import scene_table
@@ -56,14 +57,15 @@ def scenes(
     rule_set.replace(written)
     pseudonyms = KeyedPseudonyms(_KEYS)
     with ConsoleProgress(err) as progress:
-        progress.step(f"{len(written)} rules over {folder}")
+        records = records_in(inputs, chosen.max_record_bytes, progress)
+        progress.step(f"replaying all {records:,} records of {folder} under {len(written)} rules")
         replayed = replay(
             inputs,
             chosen,
             pseudonyms,
             load(folder / "dictionaries"),
             int(time.time() * 1000),
-            lambda events: progress.events(events, None),
+            lambda events: progress.events(events, records),
             rule_set=rule_set,
         )
     truth = folder / "truth"

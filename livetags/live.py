@@ -1,4 +1,4 @@
-"""Everything a job that runs for ever needs, on this machine: a city as of now, a broker, stores, a folder for all that.
+"""What a job that runs for ever needs, on this machine: a city as of now, a broker, stores, a folder for all that.
 
 The folder is ``live`` in the data folder. It begins empty each time, so nothing of it mixes with other runs.
 """
@@ -119,8 +119,8 @@ def _claimed(folder: Path) -> Iterator[None]:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             msg = (
-                f"`livetags live` runs already over {folder}: end that one with Ctrl-C, or give this one another folder "
-                "by LIVETAGS_DATA_DIR"
+                f"`livetags live` runs already over {folder}: end that one with Ctrl-C, or give this one another "
+                "folder by LIVETAGS_DATA_DIR"
             )
             raise LiveRuns(msg) from None
         yield

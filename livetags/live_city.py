@@ -74,13 +74,13 @@ def moved(feed: str, value: bytes, by_ms: int) -> bytes:
         record.ParseFromString(value)
     except DecodeError:
         return value
-    for name in ("event_time_ms", "activation_time_ms"):
-        if getattr(record, name, 0) > 0:
-            setattr(record, name, getattr(record, name) + by_ms)
     try:
-        return record.SerializeToString()
+        for name in ("event_time_ms", "activation_time_ms"):
+            if getattr(record, name, 0) > 0:
+                setattr(record, name, getattr(record, name) + by_ms)
     except ValueError:  # garbage that happens to be a record, with a time beyond what can be
         return value
+    return bytes(record.SerializeToString())
 
 
 def due(folder: Path, by_ms: int) -> Iterator[Due]:

@@ -69,5 +69,7 @@ def test_from_the_start_over_a_rule_of_ones_own_to_the_end(tmp_path: Path) -> No
         code = running.wait(120)
     assert code == 0, log.read_text()
     assert "everything has stopped" in " ".join(log.read_text().split())
-    left = [each.pid for each in psutil.process_iter(["cmdline"]) if str(tmp_path) in " ".join(each.info["cmdline"] or [])]
+    left = [
+        each.pid for each in psutil.process_iter(["cmdline"]) if str(tmp_path) in " ".join(each.info["cmdline"] or [])
+    ]
     assert left == []
