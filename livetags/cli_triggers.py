@@ -258,7 +258,9 @@ def _show_explanation(explanation: Explanation, replayed: list[str] | None) -> N
             out.print(
                 f"taken as recorded: {recorded}. --input FOLDER replays the input and makes that again", highlight=False
             )
-    out.print(escape(explanation.verdict), style="green" if explanation.confirmed else "red", highlight=False)
+    partly = explanation.confirmed and replayed is None and explanation.taken_as_recorded
+    verdict = explanation.verdict + (", as far as the receipt goes" if partly else "")
+    out.print(escape(verdict), style="green" if explanation.confirmed else "red", highlight=False)
 
 
 def _receipt_table(receipts: list[Receipt], whose: str) -> Table:
