@@ -42,6 +42,7 @@ class Consumer:
         self._claim_after_ms = claim_after_ms
         self._cursor: bytes | str = "0-0"  # how far the search for what others have left has come
         self._left_over = True  # from before a restart, under the same name
+        self._joined = False
 
     def read(self) -> list[tuple[bytes, dict[bytes, bytes]]]:
         """Entries: own ones not acknowledged, else those others have left, else new ones; waits a second for these."""
@@ -49,11 +50,16 @@ class Consumer:
             if self._left_over:
                 found = self._read_group("0")
                 self._left_over = bool(found)
-                return found
-            return self._claimed() or self._read_group(">")
+            else:
+                found = self._claimed() or self._read_group(">")
+            self._joined = True
+            return found
         except redis.ResponseError as error:
             if not str(error).startswith("NOGROUP"):
                 raise
+            if self._joined:
+                told = "the group is gone: Redis has lost its data, or the stream was deleted; triggers may come again"
+                print(told, file=sys.stderr, flush=True)
             self._create_group()
             return []
 

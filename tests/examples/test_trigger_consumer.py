@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 import redis
@@ -230,15 +231,39 @@ def test_without_an_address_it_finds_the_embedded_one_else_says_where_it_looked(
     assert "hunter2" not in said
 
 
-def test_it_finds_what_livetags_up_writes(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """The example needs nothing of ours, so only this ties it to the file's name and form."""
-    monkeypatch.setattr(stores.processes, "start", lambda *_, **__: None)
-    urls = stores.up(Settings(data_dir=tmp_path), lambda _: None)
+@pytest.fixture
+def example() -> ModuleType:
+    """The example as a module."""
     spec = importlib.util.spec_from_file_location("trigger_consumer", EXAMPLE)
     assert spec is not None
     assert spec.loader is not None
-    example = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(example)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_it_says_that_redis_has_lost_its_data_but_not_that_it_begins(
+    example: ModuleType, stream: TriggerStream, client: redis.Redis, prefix: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    key = trigger_stream_key(prefix)
+    consumer = example.Consumer(client, key, "g", "one", 60_000)
+    send(stream, 0, 1)
+    while not (found := consumer.read()):
+        pass
+    assert [fields[b"id"] for _, fields in found] == [b"id-0"]
+    assert capsys.readouterr().err == ""
+    client.delete(*client.keys(f"{key}*"))
+    send(stream, 0, 1)  # what a job replays: the ids are forgotten, so it is sent again
+    while not (found := consumer.read()):
+        pass
+    assert [fields[b"id"] for _, fields in found] == [b"id-0"]
+    assert "Redis has lost its data" in capsys.readouterr().err
+
+
+def test_it_finds_what_livetags_up_writes(example: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The example needs nothing of ours, so only this ties it to the file's name and form."""
+    monkeypatch.setattr("livetags.embedded.processes.start", lambda *_, **__: None)
+    urls = stores.up(Settings(data_dir=tmp_path), lambda _: None)
     monkeypatch.setenv("LIVETAGS_DATA_DIR", str(tmp_path))
     monkeypatch.delenv("LIVETAGS_REDIS_URL", raising=False)
     assert example.usual_url() == urls.redis
