@@ -1,8 +1,8 @@
 """Why a trigger fired: the decision made once more from its receipt and its rule.
 
 A receipt holds what the conditions read when the rule fired. What it can't tell is not claimed: of what time alone made
-fire it has the values of that instant, and not of the event that began the situation. `differences` compares with the
-trigger of a replay, from which everything follows.
+fire it has the event's variables as of the beginning, but tags and circumstances as of the end. `differences` compares
+with the trigger of a replay, from which everything follows.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from udfs.triggers.period import period_of
 from udfs.triggers.rule_set import matches
 from udfs.triggers.situation import Situation
 from udfs.triggers.trigger_id import trigger_id
-from udfs.triggers.vocabulary import Value
+from udfs.triggers.vocabulary import KINDS, Value
 
 _CLOSE = 1e-9
 """Relative error allowed to the closed form of a fading, whose instant is worked out with logarithms."""
@@ -236,7 +236,9 @@ def _valid(trigger: Trigger, compiled: CompiledRule) -> Iterator[Step]:
 
 
 def _names(compiled: CompiledRule, by_event: bool) -> set[str]:
-    return {name for name in compiled.reads if by_event or name not in compiled.of_event}
+    """What a receipt has: of what time alone made fire, no variables of the event that did not follow."""
+    begun_by = KINDS[compiled.rule.on].variables
+    return {name for name in compiled.reads if by_event or name not in compiled.of_event or name in begun_by}
 
 
 def _values(trigger: Trigger, compiled: CompiledRule, by_event: bool, rules: Rules) -> Iterator[Step]:
@@ -270,8 +272,7 @@ def _conditions(trigger: Trigger, compiled: CompiledRule, by_event: bool, rules:
     rule = compiled.rule
     if not by_event:
         if rule.shape != "fade":
-            begun = "it began" if rule.shape == "absence" else "the situation began"
-            yield Step(True, f"the event by which {begun} is not in the receipt: a replay makes that decision again")
+            yield from _beginning(trigger, compiled)
         return
     if _before_the_event(trigger, rule):
         yield Step(True, "the end was seen with the weights before the event: a replay makes that decision again")
@@ -287,13 +288,30 @@ def _conditions(trigger: Trigger, compiled: CompiledRule, by_event: bool, rules:
         over = not (matches(compiled, values) and compiled.select.when.holds(values))
         yield Step(over, "it no longer qualifies" if over else "it still qualifies, so the situation is not over")
         return
+    yield from _matched(compiled, values)
+    if rule.when:
+        yield from _parts("when", rule.when, values)
+
+
+def _matched(compiled: CompiledRule, values: Mapping[str, Value]) -> Iterator[Step]:
     for name, words in compiled.select.match.items():
         held = values[name] in words
         yield Step(
             held, f"{name} = {_shown(values[name])} is {'' if held else 'not '}one of {', '.join(sorted(words))}"
         )
-    if rule.when:
-        yield from _parts("when", rule.when, values)
+
+
+def _beginning(trigger: Trigger, compiled: CompiledRule) -> Iterator[Step]:
+    """What began is decided again as far as the event's own variables go."""
+    begun = "it began" if compiled.rule.shape == "absence" else "the situation began"
+    yield from _matched(compiled, trigger.values)
+    if not compiled.rule.when:
+        return
+    if compiled.select.when.of_event:
+        yield from _parts("when", compiled.rule.when, trigger.values)
+    else:
+        told = "reads tags or circumstances as they were then, which are not in the receipt"
+        yield Step(True, f"whether {begun}, {told}: a replay makes that decision again")
 
 
 def _parts(field: str, condition: str, values: Mapping[str, Value]) -> list[Step]:

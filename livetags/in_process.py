@@ -18,7 +18,6 @@ from schemas.position import pack_position
 from schemas.pseudonyms import Pseudonyms
 from schemas.run import Run
 from schemas.settings import Settings
-from schemas.trigger_rule import FOREVER_MS
 from sources.replay import in_step
 from udfs.privacy.pseudonym import KeyedPseudonyms
 from udfs.stages.door import Door, Record
@@ -28,6 +27,7 @@ from udfs.stages.user_states import UserStates
 from udfs.tags import GROUPS
 from udfs.triggers.evaluate import Triggers
 from udfs.triggers.rule_set import RuleSet
+from udfs.triggers.watermarks import REPLAYED
 
 OnBatch = Callable[[HotBatch, HistoryBatch], None]
 
@@ -129,8 +129,8 @@ class InProcess:
 
     def settle(self, now_ms: int) -> None:
         """Let everything happen that will by itself, however late: no more records come."""
-        persons = list(self.result.people)
-        updated = self._people.wake(persons, self._persons, self.result.profiles, FOREVER_MS, now_ms)
+        persons: dict[str, tuple[str, ...]] = dict.fromkeys(self.result.people, ())
+        updated = self._people.wake(persons, self._persons, self.result.profiles, REPLAYED, now_ms)
         self._tell(updated.hot, updated.history, self.result.profiles)
 
     def _tell(self, hot: HotBatch, history: HistoryBatch, counts: ShardCounts) -> None:

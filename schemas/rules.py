@@ -25,6 +25,8 @@ class GroupRule(Struct, frozen=True):
         All the tags there can be; None: others too.
     rebuilt, watched
         Whether drift down-weights its earlier evidence; whether drift is noticed by it.
+    feeds
+        Feeds its evidence comes from.
     """
 
     half_life_ms: int
@@ -36,6 +38,7 @@ class GroupRule(Struct, frozen=True):
     rebuilt: bool = False
     watched: bool = False
     tags: frozenset[str] | None = None
+    feeds: tuple[str, ...] = ()
 
 
 class Rules(Struct, frozen=True):

@@ -391,6 +391,7 @@ class Settings(BaseSettings):
                     group.drift != "",
                     group.drift == "watched",
                     frozenset(group.tags) if not group.more_tags else None,
+                    group.sources,
                 )
                 for name, group in groups.items()
             },

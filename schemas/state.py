@@ -30,7 +30,7 @@ from schemas.drift_memory import DriftMemory
 from schemas.person_memory import PersonMemory
 from schemas.trigger_memory import TriggerMemory
 
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 
 
 Cell = Annotated[list[float], Meta(min_length=2, max_length=4)]
@@ -126,9 +126,11 @@ _NEWEST = (SCHEMA_VERSION, _PACKED | SCHEMA_VERSION)
 _FIELDS_1 = 9
 _FIELDS_2 = 14
 _FIELDS_3 = 15
+_FIELDS_4 = 16
+_TRIGGERS_4 = 4  # fields of the triggers' memory in version 4; the last was one time to wake up at
 _MAX_BYTES = 1 << 26  # decompressed; a damaged header can claim anything
 _COMPRESSED_SINCE = 2
-_DICTIONARY_OF = {2: 2, 3: 3, 4: 3}  # by version: which file
+_DICTIONARY_OF = {2: 2, 3: 3, 4: 3, 5: 3}  # by version: which file
 _dictionaries = {
     version: zstandard.ZstdCompressionDict((resources.files("schemas") / f"state_v{file}.zdict").read_bytes())
     for version, file in _DICTIONARY_OF.items()
@@ -184,8 +186,18 @@ def _upgrade_3(fields: list[Any]) -> list[Any]:
     return [*fields, None]
 
 
+def _upgrade_4(fields: list[Any]) -> list[Any]:
+    """Version 5 wakes up by the feeds that are waited for, and keeps how an episode began; open ones didn't."""
+    if not isinstance(fields, list) or len(fields) != _FIELDS_4:
+        raise msgspec.DecodeError
+    triggers = fields[-1]
+    if triggers is not None and (not isinstance(triggers, list) or len(triggers) != _TRIGGERS_4):
+        raise msgspec.DecodeError
+    return [*fields[:-1], None if triggers is None else triggers[:-1]]
+
+
 # Version n -> function from the decoded fields of version n to those of n + 1.
-_UPGRADES: dict[int, Callable[[list[Any]], list[Any]]] = {1: _upgrade_1, 2: _upgrade_2, 3: _upgrade_3}
+_UPGRADES: dict[int, Callable[[list[Any]], list[Any]]] = {1: _upgrade_1, 2: _upgrade_2, 3: _upgrade_3, 4: _upgrade_4}
 
 
 ID_BYTES = 5

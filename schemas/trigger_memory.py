@@ -11,6 +11,9 @@ IDLE, HOLDING, ACTIVE, LEAVING = range(4)
 """Phases of an episode: nothing; begun, but not yet for long enough; in force; over, but not yet for long enough."""
 
 
+Scalar = str | float | bool
+
+
 class RuleMemory(Struct, array_like=True):
     """Of one rule and person.
 
@@ -30,6 +33,10 @@ class RuleMemory(Struct, array_like=True):
         When it last fired, event time; 0: never.
     times_ms
         Of a count: when, within the window.
+    began
+        Of an episode that may fire by time alone: the variables of the event it began with that the rule reads.
+    later
+        Of an absence whose time has come but is not decided yet: when others began after it, and their `began`.
     """
 
     version: int
@@ -39,6 +46,8 @@ class RuleMemory(Struct, array_like=True):
     due_ms: int = 0
     fired_ms: int = 0
     times_ms: list[int] = field(default_factory=list)
+    began: dict[str, Scalar] = field(default_factory=dict)
+    later: list[tuple[int, dict[str, Scalar]]] = field(default_factory=list)
 
 
 class TrafficMemory(Struct, array_like=True):
@@ -79,11 +88,12 @@ class TriggerMemory(Struct, array_like=True):
     newest_ms
         Kind of event -> time of the newest one: an older one says nothing of what is so now. Only of kinds that a level
         looks at.
-    wake_ms
-        The time at which the shard will look at the person by itself: not after the first `due_ms`; 0: never.
+    wakes
+        Queue of the shard -> when it will look at the person by itself: not after the first `due_ms` that waits for the
+        feeds of that queue (`udfs.stages.wakes`).
     """
 
     rules: dict[str, RuleMemory] = field(default_factory=dict)
     traffic: TrafficMemory | None = None
     newest_ms: dict[str, int] = field(default_factory=dict)
-    wake_ms: int = 0
+    wakes: dict[str, int] = field(default_factory=dict)

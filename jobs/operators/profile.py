@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 from pyflink.common import Row, Types
 from pyflink.datastream import KeyedProcessFunction, RuntimeContext
-from pyflink.datastream.state import MapStateDescriptor
+from pyflink.datastream.state import MapStateDescriptor, ValueStateDescriptor
 
 from jobs.operators.blob_state import BlobState
 from jobs.operators.shard_operator import SWEEP_INTERVAL_MS, ShardOperator
@@ -18,14 +18,20 @@ from schemas.outputs import HistoryBatch, RuleDocument, ShardCounts, pack, unpac
 from schemas.rule_log import RuleLog
 from schemas.rule_update import RuleUpdate
 from schemas.settings import Settings
+from schemas.state import Profile
 from sources.rule_folder import local_path, read_rule_folder
+from udfs.stages.feed_progress import FeedProgress
 from udfs.stages.people import People, Updated
 from udfs.stages.wakes import Wakes
 from udfs.tags import GROUPS
-from udfs.triggers.evaluate import Triggers
+from udfs.triggers.evaluate import Triggers, feeds_of
 from udfs.triggers.rule_set import RuleSet
+from udfs.triggers.watermarks import REPLAYED, Watermarks
 
 _log = logging.getLogger(__name__)
+_ALIVE_MS = 60_000  # a start takes the time since the last sign of life for time in which records may have been missed
+_LOOK_AGAIN_MS = 1_000
+_SOON_MS = 20
 
 
 class ProfileOperator(ShardOperator):
@@ -43,6 +49,11 @@ class ProfileOperator(ShardOperator):
             thread_mode=settings.execution_mode == "thread",
         )
         self._wakes: dict[int, Wakes] = {}
+        self._progress_state = runtime_context.get_state(
+            ValueStateDescriptor("feed progress", Types.PICKLED_BYTE_ARRAY())
+        )
+        self._progress: dict[int, FeedProgress] = {}
+        self._started_ms = 0
         folder = local_path(self._run.rule_updates)
         self._rule_log = read_rule_folder(folder) if folder is not None else RuleLog()
         self._rule_set = RuleSet(settings.rules(GROUPS).groups)
@@ -72,8 +83,11 @@ class ProfileOperator(ShardOperator):
         answered = HistoryBatch()
         yield from self.rebuilt(counts, answered, now_ms)
         batches = [unpack_forwarded(each) for each in packed]
-        updated = self._people.update(batches, self.states, counts, now_ms, answered.alarms)
+        watermarks = self._watermarks(counts, now_ms)
+        updated = self._people.update(batches, self.states, counts, now_ms, answered.alarms, watermarks)
         self._fired.inc(len(updated.hot.triggers))
+        if not self._run.bounded:
+            self._progress_of(counts, now_ms).note(batches, now_ms)
         self._wake_later(updated, counts, ctx)
         updated.history.rules, self._untold = self._untold, []
         yield from self.emit(updated.hot, updated.history, updated.waiting, before, counts, ctx)
@@ -89,21 +103,63 @@ class ProfileOperator(ShardOperator):
         counts = self.known_counts()
         if counts is None:
             return
+        if self._run.bounded:
+            return
         now_ms = ctx.timer_service().current_processing_time()
-        persons = self._wakes_of(counts).take(now_ms)
-        updated = self._people.wake(persons, self.states, counts, now_ms - self.settings.trigger_grace_ms, now_ms)
+        watermarks = self._watermarks(counts, now_ms)
+        wakes = self._wakes_of(counts)
+        persons: dict[str, list[str]] = {}
+        for queue in wakes.queues():
+            for person in wakes.take(queue, watermarks.of(feeds_of(queue))):
+                persons.setdefault(person, []).append(queue)
+        updated = self._people.wake(persons, self.states, counts, watermarks, now_ms)
         self._fired.inc(len(updated.hot.triggers))
         self._wake_later(updated, counts, ctx)
         self.keep_counts(counts)
         if updated.hot.triggers:
             yield pack(updated.hot)
 
+    def still_waits(self, profile: Profile, now_ms: int) -> bool:
+        """Whether a rule still waits for something."""
+        return self._people.still_waits(profile, now_ms)
+
     def _wake_later(self, updated: Updated, counts: ShardCounts, ctx: Any) -> None:
+        """Keep who is to be looked at when, and how far the feeds are; and set the timer.
+
+        Of a feed that is behind nobody can say when it will have come: then the timer looks again soon.
+        """
+        timers = ctx.timer_service()
+        now_ms = timers.current_processing_time()
         wakes = self._wakes_of(counts)
         wakes.note(updated.wakes)
-        next_ms = wakes.next_ms()
-        if next_ms and not self._run.bounded:
-            ctx.timer_service().register_processing_time_timer(next_ms)
+        if self._run.bounded:
+            return
+        next_ms = now_ms - now_ms % _ALIVE_MS + _ALIVE_MS
+        watermarks = self._watermarks(counts, now_ms)
+        for queue in wakes.queues():
+            due_ms, come_ms = wakes.next_ms(queue), watermarks.of(feeds_of(queue))
+            if now_ms - come_ms > _LOOK_AGAIN_MS:
+                next_ms = min(next_ms, max(due_ms, now_ms + _LOOK_AGAIN_MS))
+            else:
+                # a silent feed's watermark moves at twice the speed of the clock
+                next_ms = min(next_ms, max(due_ms, now_ms + max((due_ms - come_ms) // 2, _SOON_MS)))
+        timers.register_processing_time_timer(next_ms)
+        saved = self._progress_of(counts, now_ms).save(now_ms)
+        if saved is not None:
+            self._progress_state.update(saved)
+
+    def _watermarks(self, counts: ShardCounts, now_ms: int) -> Watermarks:
+        return REPLAYED if self._run.bounded else self._progress_of(counts, now_ms).watermarks(now_ms)
+
+    def _progress_of(self, counts: ShardCounts, now_ms: int) -> FeedProgress:
+        """Of the shard whose turn it is."""
+        progress = self._progress.get(counts.shard)
+        if progress is None:
+            feeds = [source.feed for source in self._run.inputs]
+            self._started_ms = self._started_ms or now_ms
+            progress = FeedProgress(feeds, self._progress_state.value(), now_ms, self._started_ms)
+            self._progress[counts.shard] = progress
+        return progress
 
     def _wakes_of(self, counts: ShardCounts) -> Wakes:
         """Of the shard whose turn it is: the state handle shows its entries alone."""

@@ -21,6 +21,7 @@ from schemas.outputs import Alarm, HistoryBatch, HotBatch, ShardCounts, pack, pa
 from schemas.rules import Rules
 from schemas.run import Run
 from schemas.settings import Settings
+from schemas.state import Profile
 from sources import FEEDS
 from sources.dictionaries import load
 from udfs.stages.rebuilds import apply_rebuilds, tell_shifts
@@ -92,6 +93,10 @@ class ShardOperator(KeyedProcessFunction):  # type: ignore[misc]
         """Make what depends on the rules anew; called whenever they change."""
         raise NotImplementedError
 
+    def still_waits(self, profile: Profile, now_ms: int) -> bool:
+        """Whether something is still to happen to who else would be dropped."""
+        return False
+
     def counts_of(self, shard: int) -> ShardCounts:
         """The shard's totals so far. Both operators number their shards, one after the other's."""
         return self.known_counts() or ShardCounts(self._first_shard + shard)
@@ -154,7 +159,7 @@ class ShardOperator(KeyedProcessFunction):  # type: ignore[misc]
         counts = self.known_counts()
         if counts is None:
             return
-        self.states.sweep(timestamp, self.rules, counts)
+        self.states.sweep(timestamp, self.rules, counts, self.still_waits)
         self.keep_counts(counts)
         if counts.state_bytes:
             ctx.timer_service().register_processing_time_timer(timestamp + SWEEP_INTERVAL_MS)

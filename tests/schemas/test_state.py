@@ -58,6 +58,7 @@ GOLDEN_V1 = GOLDEN / "state_v1.bin"
 GOLDEN_V2 = GOLDEN / "state_v2.bin"
 GOLDEN_V3 = GOLDEN / "state_v3.bin"
 GOLDEN_V4 = GOLDEN / "state_v4.bin"
+GOLDEN_V5 = GOLDEN / "state_v5.bin"
 WRITE_GOLDEN = "WRITE_GOLDEN"
 
 DAY_MS = 86_400_000
@@ -121,6 +122,17 @@ def golden_profile_v1() -> Profile:
 
 def golden_profile() -> Profile:
     """The profile in the golden blob of the newest version: every field of it used, every number named here."""
+    profile = golden_profile_v4()
+    assert profile.triggers is not None
+    one = profile.triggers.rules["airport-dwell"]
+    one.began = {"district": "A3", "flow_mb": 1.5, "workday": True}
+    one.later = [(1_767_225_600_029, {"district": "B1"})]
+    profile.triggers.wakes = {"signalling": 1_767_225_600_030}
+    return profile
+
+
+def golden_profile_v4() -> Profile:
+    """The profile in the golden blob of version 4, as it is after the upgrade: nobody is told when to look at it."""
     profile = golden_profile_v3()
     profile.triggers = TriggerMemory(
         rules={
@@ -138,7 +150,6 @@ def golden_profile() -> Profile:
             included_mb=6.5,
         ),
         newest_ms={"presence": 1_767_225_600_028},
-        wake_ms=1_767_225_600_027,
     )
     return profile
 
@@ -294,10 +305,17 @@ def test_the_golden_blob_of_version_3_decodes_to_its_stated_values() -> None:
 
 
 def test_the_golden_blob_of_version_4_decodes_to_its_stated_values() -> None:
-    if os.environ.get(WRITE_GOLDEN):
-        GOLDEN_V4.write_bytes(encode(golden_profile()))
     blob = GOLDEN_V4.read_bytes()
     assert blob[0] == 4
+    assert decode(blob) == golden_profile_v4()
+    assert decode(encode(decode(blob))) == golden_profile_v4()
+
+
+def test_the_golden_blob_of_version_5_decodes_to_its_stated_values() -> None:
+    if os.environ.get("WRITE_GOLDEN"):
+        GOLDEN_V5.write_bytes(encode(golden_profile()))
+    blob = GOLDEN_V5.read_bytes()
+    assert blob[0] == SCHEMA_VERSION
     assert decode(blob) == golden_profile()
 
 
@@ -318,7 +336,7 @@ def test_encoding_writes_the_newest_version_first_and_names_no_fields() -> None:
     blob = encode(golden_profile())
     assert blob[0] == SCHEMA_VERSION
     # compressed bytes may differ between versions of the library, what is in them may not
-    assert body_of(blob) == body_of(GOLDEN_V4.read_bytes())
+    assert body_of(blob) == body_of(GOLDEN_V5.read_bytes())
     assert b"half_life" not in body_of(blob)
     assert len(blob) < len(body_of(blob))
 
@@ -374,7 +392,7 @@ def test_an_empty_blob_is_an_error_not_an_empty_profile() -> None:
         decode(b"")
 
 
-@pytest.mark.parametrize("version", [0, 5, 9, 255])
+@pytest.mark.parametrize("version", [0, 6, 9, 255])
 def test_an_unknown_version_is_an_error_that_names_it_and_those_known(version: int) -> None:
     with pytest.raises(StateError, match=rf"version {version}, this build reads versions up to {SCHEMA_VERSION}"):
         decode(bytes([version]) + encode(golden_profile())[1:])

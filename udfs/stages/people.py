@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from schemas import state
@@ -20,9 +20,11 @@ from udfs.profile.output import Erased, Folded, Refused
 from udfs.stages.door import record_erasure, record_forgotten, record_output, reject, waiting_of
 from udfs.stages.export import exported
 from udfs.stages.user_states import UserStates
+from udfs.stages.wakes import Wake
 from udfs.tags import forget
 from udfs.triggers.evaluate import Fired, Triggers
 from udfs.triggers.trigger_id import trigger_id
+from udfs.triggers.watermarks import REPLAYED, Watermarks
 
 _NOWHERE = -1
 _REGISTRATION = "registration"
@@ -33,13 +35,13 @@ class Updated:
     """What one batch changed.
 
     `waiting` are rebuilds that wait for the history; `wakes` are persons something will happen to by itself, and when
-    to look at them: those of whom nobody has been told, or not for so early.
+    to look at them, by queue: those of whom nobody has been told, or not for so early.
     """
 
     hot: HotBatch = field(default_factory=HotBatch)
     history: HistoryBatch = field(default_factory=lambda: HistoryBatch(stage=1))
     waiting: list[Alarm] = field(default_factory=list)
-    wakes: list[tuple[str, int]] = field(default_factory=list)
+    wakes: list[Wake] = field(default_factory=list)
 
 
 @dataclass
@@ -66,10 +68,12 @@ class People:
         counts: ShardCounts,
         now_ms: int,
         answered: Sequence[Alarm] = (),
+        watermarks: Watermarks = REPLAYED,
     ) -> Updated:
         """Fold what the doors passed on to one shard, in the order of the replay (of topics: of arrival).
 
-        `answered` are alarms whose rebuild was applied before the batch; what the batch takes away goes from them too.
+        `watermarks` say what had come before the batch. `answered` are alarms whose rebuild was applied before it;
+        what the batch takes away goes from them too.
         """
         updated = Updated()
         updated.history.alarms += answered
@@ -87,13 +91,13 @@ class People:
             if one is None:
                 profile, _ = states.load(person, counts)
                 one = held[person] = _Held(profile, profile.n > 0)
-            self._take(person, one, position, what, counts, updated, now_ms)
+            self._take(person, one, position, what, counts, updated, now_ms, watermarks)
         for person, one in held.items():
             updated.waiting += waiting_of(one.profile)
             if one.changed:
                 one.profile.last_write_ms = now_ms
                 counts.users += (one.profile.n > 0) - one.lived
-                self._note_wake(person, one.profile, updated)
+                self._note_wakes(person, one.profile, updated)
                 blob = states.store(person, one.profile)
                 if one.profile.n:
                     updated.hot.changed.append((person, blob))
@@ -101,33 +105,47 @@ class People:
         return updated
 
     def wake(
-        self, persons: Iterable[str], states: UserStates, counts: ShardCounts, until_ms: int, now_ms: int
+        self,
+        persons: Mapping[str, Iterable[str]],
+        states: UserStates,
+        counts: ShardCounts,
+        watermarks: Watermarks,
+        now_ms: int,
     ) -> Updated:
-        """Look at persons something may have happened to by itself up to an instant; their tags don't change."""
+        """Look at persons something may have happened to by itself; their tags don't change.
+
+        `persons` are those whose time has come, with the queues in which it has.
+        """
         updated = Updated()
         if self._triggers is None:
             return updated
-        for person in persons:
+        for person, queues in persons.items():
             if not states.holds(person):
                 continue
             profile, _ = states.load(person, counts)
             if profile.triggers is None:
                 continue
-            profile.triggers.wake_ms = 0
-            self._send(person, _NOWHERE, 0, self._triggers.settle(profile, until_ms), counts, updated, now_ms)
-            self._note_wake(person, profile, updated)
+            for queue in queues:
+                profile.triggers.wakes.pop(queue, None)
+            self._send(person, _NOWHERE, 0, self._triggers.settle(profile, watermarks), counts, updated, now_ms)
+            self._note_wakes(person, profile, updated)
             states.store(person, profile)
         states.flush(counts)
         return updated
 
-    def _note_wake(self, person: str, profile: Profile, updated: Updated) -> None:
+    def still_waits(self, profile: Profile, now_ms: int) -> bool:
+        """Whether something is still to happen to a person of whom nothing else is known any more."""
+        return self._triggers is not None and self._triggers.still_waits(profile, now_ms)
+
+    def _note_wakes(self, person: str, profile: Profile, updated: Updated) -> None:
         if self._triggers is None or profile.triggers is None:
             return
-        due_ms = self._triggers.next_due_ms(profile)
-        known_ms = profile.triggers.wake_ms
-        if due_ms and (not known_ms or due_ms < known_ms):
-            profile.triggers.wake_ms = due_ms
-            updated.wakes.append((person, due_ms))
+        wakes = profile.triggers.wakes
+        for queue, due_ms in self._triggers.due(profile).items():
+            known_ms = wakes.get(queue, 0)
+            if not known_ms or due_ms < known_ms:
+                wakes[queue] = due_ms
+                updated.wakes.append((queue, person, due_ms))
 
     def _take(
         self,
@@ -138,6 +156,7 @@ class People:
         counts: ShardCounts,
         updated: Updated,
         now_ms: int,
+        watermarks: Watermarks,
     ) -> None:
         """Fold one event and see what that triggers, or merge one partial profile."""
         profile = one.profile
@@ -145,10 +164,12 @@ class People:
             self._merge(person, profile, what, updated)
             one.changed |= profile.n > 0
             return
-        fired = self._triggers.before(profile, what.event_time_ms) if self._triggers is not None else []
-        if fired:
-            one.changed = True
-            self._send(person, _NOWHERE, 0, fired, counts, updated, now_ms)
+        feed = self._run.inputs[position >> FEED_SHIFT].feed if position >= 0 else _REGISTRATION
+        if self._triggers is not None and profile.triggers is not None:
+            fired = self._triggers.before(profile, what.event_time_ms, watermarks, feed)
+            if fired:
+                one.changed = True
+                self._send(person, _NOWHERE, 0, fired, counts, updated, now_ms)
         output = fold(profile, what, self._rules, counts.fleet)
         if isinstance(output, Refused):
             if position >= 0:
@@ -157,7 +178,6 @@ class People:
         one.changed = True
         counts.newest_ms = max(counts.newest_ms, what.event_time_ms)
         counts.folded += position >= 0
-        feed = self._run.inputs[position >> FEED_SHIFT].feed if position >= 0 else _REGISTRATION
         if isinstance(output, Folded):
             record_output(person, what, feed, output, self._rules, updated.history, profile.n)
             if self._triggers is not None:
@@ -227,5 +247,7 @@ class People:
                 del profile.groups[name]
             record_forgotten(person, denied, profile.last_event_ms, updated.history)
             forget_drift(profile, denied, self._rules)
+        if self._triggers is not None:
+            self._triggers.forget(profile)
         if profile.memory is not None:
             forget(profile.memory, lambda purpose: allowed(profile.consents, purpose, self._rules))

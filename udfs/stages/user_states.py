@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple, Protocol
 
 from schemas import state
@@ -121,9 +121,12 @@ class UserStates:
             self._unwritten = {}
         self._state_bytes = {}
 
-    def sweep(self, now_ms: int, rules: Rules, counts: ShardCounts) -> None:
+    def sweep(
+        self, now_ms: int, rules: Rules, counts: ShardCounts, still_waits: Callable[[state.Profile, int], bool]
+    ) -> None:
         """Drop the profiles whose hot copy has expired: the closed form says they are below the floor.
 
+        Not those of whom ``still_waits(profile, now_ms)`` says that something is still to happen to them by itself.
         Links and erasures stay: without them an identifier would lose its person, or a replay bring one back.
         """
         for user, blob in list(self._blobs.items()):
@@ -135,7 +138,8 @@ class UserStates:
                 self.store(user, profile)
                 continue
             kept_until_ms = max(profile.due_ms, profile.last_write_ms + rules.hot_retention_ms)
-            if not profile.links and not profile.erased_ms and kept_until_ms + _GRACE_AFTER_EXPIRY_MS < now_ms:
+            expired = kept_until_ms + _GRACE_AFTER_EXPIRY_MS < now_ms
+            if expired and not profile.links and not profile.erased_ms and not still_waits(profile, now_ms):
                 counts.users -= profile.n > 0
                 self.remove(user, counts)
         self.flush(counts)

@@ -91,7 +91,9 @@ class CompiledRule(Struct, frozen=True):
     reads
         Variables of all its conditions: what a receipt holds.
     of_event
-        Those that come with an event, so are not known of what happens by itself.
+        Those that come with an event: of what happens by itself, those of the event it began with.
+    feeds
+        Whose records could still prevent what happens by itself.
     """
 
     rule: TriggerRule
@@ -102,6 +104,7 @@ class CompiledRule(Struct, frozen=True):
     purposes: tuple[str, ...]
     reads: tuple[str, ...]
     of_event: frozenset[str]
+    feeds: frozenset[str]
     valid_from_ms: int = 0
     valid_to_ms: int = FOREVER_MS
     hold_ms: int = 0
@@ -150,10 +153,21 @@ def compile_rule(rule: TriggerRule, groups: Mapping[str, GroupRule]) -> Compiled
         tuple(sorted(purposes - {""})),
         tuple(sorted(reads)),
         frozenset(reads - set(tags) - set(CIRCUMSTANCES)),
+        _feeds(rule, tags, groups),
         valid_from_ms,
         valid_to_ms,
         *(round(each.total_seconds() * 1_000) for each in (rule.hold, rule.hold_exit, rule.within, rule.cooldown)),
     )
+
+
+def _feeds(rule: TriggerRule, tags: Mapping[str, TagName], groups: Mapping[str, GroupRule]) -> frozenset[str]:
+    feeds = set(KINDS[rule.on].feeds)
+    if rule.unless is not None:
+        feeds.update(KINDS[rule.unless.on].feeds)
+    if rule.on == "tags":
+        for tag in tags.values():
+            feeds.update(groups[tag.group].feeds)
+    return frozenset(feeds)
 
 
 def variables_of(on: str, tags: Mapping[str, TagName]) -> dict[str, Variable]:

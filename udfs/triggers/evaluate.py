@@ -6,8 +6,8 @@ something that did not follow) the exact instant counts, whoever notices it and 
 
 Order of arrival: what is older than what a rule has already looked at changes nothing, and no situation begins with an
 event older than the newest of its kind. So a late record neither ends a situation that later records have shown to go
-on, nor brings one back that is over. What happens by itself waits
-`grace_ms` beyond its instant, so records that are late by less are in time.
+on, nor brings one back that is over. What happens by itself waits until the
+feeds that could prevent it have come up to `grace_ms` beyond its instant, so records that are late by less are in time.
 
 The rule's memory holds one open episode per person. Rules with nothing to remember (a pulse without cool-down) keep no
 memory.
@@ -15,7 +15,7 @@ memory.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from math import ceil, inf
 from typing import NamedTuple
 
@@ -33,6 +33,7 @@ from udfs.triggers.period import period_of
 from udfs.triggers.rule_set import RuleSet, matches
 from udfs.triggers.situation import Situation, alarm_values, event_values, kind_of, tag_weight
 from udfs.triggers.vocabulary import Value
+from udfs.triggers.watermarks import REPLAYED, Watermarks
 
 _LATE_AT_MOST_MS = 2 * MS_PER_DAY
 """Memory of a rule that is idle is kept so long: what is later than that was refused at the door."""
@@ -51,7 +52,8 @@ class Fired(NamedTuple):
     by_event
         Whether an event made it fire, and not time alone.
     values
-        What the rule's conditions read.
+        What the rule's conditions read; where time alone made it fire, what they read of the event it began with, and
+        tags and circumstances as of now.
     """
 
     compiled: CompiledRule
@@ -80,26 +82,52 @@ class Triggers:
         self._set = rule_set
         self._grace_ms = grace_ms
 
-    def before(self, profile: Profile, time_ms: int) -> list[Fired]:
-        """What has happened by itself up to an event that is about to be folded."""
+    def before(self, profile: Profile, time_ms: int, watermarks: Watermarks = REPLAYED, feed: str = "") -> list[Fired]:
+        """What has happened by itself up to an event, of that feed, that is about to be folded.
+
+        A fading does not wait for the grace: the event may be new evidence, with which it would not have happened.
+        """
         memory = profile.triggers
         if memory is None:
             return []
         if time_ms - time_ms % MS_PER_DAY > profile.last_event_ms:  # the person's first event of a day
             self._drop_idle(memory, time_ms)
-        return self.settle(profile, time_ms - self._grace_ms - 1)  # the very instant is the event's
+        # the very instant is the event's; and what comes says itself how far its feed is
+        return self._settle(profile, memory, time_ms - 1, watermarks, feed, fade_grace_ms=0)
 
-    def settle(self, profile: Profile, until_ms: int) -> list[Fired]:
-        """What has happened by itself up to an instant, in order of time.
+    def settle(self, profile: Profile, watermarks: Watermarks) -> list[Fired]:
+        """What has happened by itself, in order of time, and can't be prevented by anything that is still to come.
 
-        Called for the same person with growing instants; repeating it changes nothing.
+        Called for the same person with growing watermarks; repeating it changes nothing.
         """
         memory = profile.triggers
         if memory is None:
             return []
+        return self._settle(profile, memory, watermarks.now_ms, watermarks, "", fade_grace_ms=self._grace_ms)
+
+    def _settle(
+        self,
+        profile: Profile,
+        memory: TriggerMemory,
+        until_ms: int,
+        watermarks: Watermarks,
+        own_feed: str,
+        *,
+        fade_grace_ms: int,
+    ) -> list[Fired]:
         fired: list[Fired] = []
-        while due := [(one.due_ms, rule) for rule, one in memory.rules.items() if 0 < one.due_ms <= until_ms]:
-            self._happen(profile, memory, min(due)[1], fired)
+        while due := sorted((one.due_ms, rule) for rule, one in memory.rules.items() if 0 < one.due_ms <= until_ms):
+            for due_ms, rule in due:
+                compiled = self._known(memory, rule, memory.rules[rule])
+                if compiled is None:
+                    break  # it is forgotten
+                grace_ms = fade_grace_ms if compiled.rule.shape == "fade" else self._grace_ms
+                come_ms = watermarks.of(compiled.feeds - {own_feed}) - self._grace_ms
+                if due_ms <= until_ms - grace_ms and due_ms <= come_ms:
+                    self._happen(profile, memory, rule, fired)
+                    break
+            else:
+                break
         return fired
 
     def after(self, profile: Profile, event: Event, output: Folded) -> list[Fired]:
@@ -127,11 +155,40 @@ class Triggers:
         profile.triggers = memory if memory.rules or memory.newest_ms or memory.traffic is not None else None
         return fired
 
-    def next_due_ms(self, profile: Profile) -> int:
-        """When something will next happen by itself, records that are late allowed for; 0: never."""
+    def due(self, profile: Profile) -> dict[str, int]:
+        """When something will next happen by itself, records that are late allowed for: of each queue that waits.
+
+        A queue is named by the feeds that are waited for (`queue_of`).
+        """
         memory = profile.triggers
-        due_ms = min((one.due_ms for one in memory.rules.values() if one.due_ms), default=0) if memory else 0
-        return due_ms + self._grace_ms if due_ms else 0
+        found: dict[str, int] = {}
+        if memory is None:
+            return found
+        for rule, one in list(memory.rules.items()):
+            if one.due_ms:
+                compiled = self._known(memory, rule, one)
+                if compiled is not None:
+                    queue = queue_of(compiled.feeds)
+                    due_ms = one.due_ms + self._grace_ms
+                    found[queue] = min(found.get(queue, due_ms), due_ms)
+        return found
+
+    def still_waits(self, profile: Profile, now_ms: int) -> bool:
+        """Whether the person's memory matters although nothing is heard of them: something is due, or a cool-down runs.
+
+        A situation that is simply open does not: who never comes back would be kept for ever.
+        """
+        memory = profile.triggers
+        if memory is None:
+            return False
+        return any(
+            one.due_ms or (one.fired_ms and self._matters(rule, one, now_ms)) for rule, one in memory.rules.items()
+        )
+
+    def forget(self, profile: Profile) -> None:
+        """A decision about consent has come: forget what is no longer covered."""
+        if profile.triggers is not None:
+            self._forget(profile, profile.triggers)
 
     def _look(
         self,
@@ -217,9 +274,12 @@ class Triggers:
             self._count(profile, memory, compiled, event, values, fired)
         elif shape == "absence":
             one = self._memory_of(memory, compiled)
-            if one.phase == IDLE and time_ms > one.newest_ms:
-                one.phase, one.since_ms, one.newest_ms = HOLDING, time_ms, time_ms
-                one.due_ms = time_ms + compiled.within_ms
+            if time_ms <= one.newest_ms:
+                return
+            if one.phase == IDLE:
+                _await(one, compiled, time_ms, _began(compiled, values))
+            elif time_ms > one.due_ms and (not one.later or time_ms > one.later[-1][0] + compiled.within_ms):
+                one.later.append((time_ms, _began(compiled, values)))
 
     def _level(
         self,
@@ -244,6 +304,8 @@ class Triggers:
             if not holds or time_ms < memory.newest_ms.get(compiled.select.on, 0):
                 return
             one.version, one.since_ms, one.newest_ms = compiled.rule.version, time_ms, time_ms
+            if compiled.hold_ms or (compiled.hold_exit_ms and compiled.rule.fire == "exit"):
+                one.began = _began(compiled, values)
             if compiled.hold_ms:
                 one.phase, one.due_ms = HOLDING, time_ms + compiled.hold_ms
             else:
@@ -251,7 +313,7 @@ class Triggers:
             return
         if self._is_over(profile, compiled, values, event, less, holds=holds):
             if one.phase == HOLDING:
-                one.phase, one.due_ms, one.newest_ms = IDLE, 0, time_ms
+                one.phase, one.due_ms, one.newest_ms, one.began = IDLE, 0, time_ms, {}
             elif one.phase == ACTIVE:
                 one.newest_ms = time_ms
                 if compiled.hold_exit_ms:
@@ -296,6 +358,8 @@ class Triggers:
         one.phase, one.due_ms = ACTIVE, 0
         if compiled.rule.fire == "enter":
             self._fire(profile, memory, compiled, "enter", str(one.since_ms), at_ms, values, fired, by_event=by_event)
+        if compiled.rule.fire == "enter" or not compiled.hold_exit_ms:
+            one.began = {}
 
     def _end(
         self,
@@ -312,6 +376,7 @@ class Triggers:
         one.phase, one.due_ms = IDLE, 0
         if compiled.rule.fire == "exit":
             self._fire(profile, memory, compiled, "exit", str(one.since_ms), at_ms, values, fired, by_event=by_event)
+        one.began = {}
 
     def _count(
         self,
@@ -367,8 +432,10 @@ class Triggers:
         at_ms = one.due_ms
         shape = compiled.rule.shape
         if shape == "absence":
-            one.phase, one.due_ms, one.newest_ms = IDLE, 0, max(one.newest_ms, at_ms)
-            self._fire(profile, memory, compiled, "absence", str(one.since_ms), at_ms, {}, fired, by_event=False)
+            since_ms, began = one.since_ms, one.began
+            one.newest_ms = max(one.newest_ms, at_ms)
+            _end_absence(one, compiled)
+            self._fire(profile, memory, compiled, "absence", str(since_ms), at_ms, began, fired, by_event=False)
         elif shape == "fade":
             later_ms = _crossing_ms(profile, compiled)
             if later_ms > at_ms:  # a rebuild gave weight back
@@ -377,9 +444,9 @@ class Triggers:
             one.phase, one.due_ms = IDLE, 0
             self._fire(profile, memory, compiled, "fade", str(at_ms), at_ms, {}, fired, by_event=False)
         elif one.phase == HOLDING:
-            self._begin(profile, memory, compiled, one, at_ms, {}, fired, by_event=False)
+            self._begin(profile, memory, compiled, one, at_ms, one.began, fired, by_event=False)
         else:
-            self._end(profile, memory, compiled, one, at_ms, {}, fired, by_event=False)
+            self._end(profile, memory, compiled, one, at_ms, one.began, fired, by_event=False)
 
     def _may_stop(
         self,
@@ -392,12 +459,18 @@ class Triggers:
         """What an absence waits for may have come."""
         unless = compiled.unless
         assert unless is not None
-        if not one.since_ms <= time_ms <= one.due_ms:
+        within_ms = compiled.within_ms
+        stops = one.since_ms <= time_ms <= one.due_ms
+        later = [each for each in one.later if not each[0] <= time_ms <= each[0] + within_ms]
+        if not stops and len(later) == len(one.later):
             return
         if not all(values[name] in words for name, words in unless.match.items()):
             return
         if unless.when.holds(Situation(values, compiled.tags, profile, self._rules, time_ms)):
-            one.phase, one.due_ms, one.newest_ms = IDLE, 0, time_ms
+            one.later = later
+            if stops:
+                one.newest_ms = time_ms
+                _end_absence(one, compiled)
 
     def _holds(
         self,
@@ -440,7 +513,7 @@ class Triggers:
                 episode = f"{rule.once_per}-{period}"
             one.fired_ms = max(at_ms, one.fired_ms)
         now = Situation(values, compiled.tags, profile, self._rules, at_ms)
-        known = {name: now[name] for name in compiled.reads if by_event or name not in compiled.of_event}
+        known = {name: now[name] for name in compiled.reads if name in values or name not in compiled.of_event}
         fired.append(Fired(compiled, cause, episode, at_ms, by_event, known))
 
     def _permitted(self, profile: Profile, compiled: CompiledRule) -> bool:
@@ -448,12 +521,15 @@ class Triggers:
         return all(allowed(consents, purpose, self._rules) for purpose in compiled.purposes)
 
     def _known(self, memory: TriggerMemory, rule: str, one: RuleMemory) -> CompiledRule | None:
-        """The version of the rule that the episode goes on by; what is retired is forgotten."""
+        """The version of the rule that the episode goes on by; what is retired is forgotten, but when it last fired."""
         if one.phase == IDLE:
             return self._set.current.get(rule)
         compiled = self._set.version(rule, one.version)
         if compiled is None:
-            memory.rules.pop(rule, None)
+            if one.fired_ms:
+                memory.rules[rule] = RuleMemory(one.version, fired_ms=one.fired_ms)
+            else:
+                memory.rules.pop(rule, None)
         return compiled
 
     def _memory_of(self, memory: TriggerMemory, compiled: CompiledRule) -> RuleMemory:
@@ -468,28 +544,58 @@ class Triggers:
     def _drop_idle(self, memory: TriggerMemory, time_ms: int) -> None:
         """Forget rules that are retired, or have nothing left that matters."""
         for rule, one in list(memory.rules.items()):
-            if one.phase != IDLE:
-                continue
-            compiled = self._set.current.get(rule)
-            if compiled is not None:
-                kept_ms = max(compiled.cooldown_ms, compiled.within_ms, _LATE_AT_MOST_MS)
-                if compiled.rule.once_per is not None:
-                    kept_ms = max(kept_ms, _LONGEST_PERIOD_MS)
-                if max(one.newest_ms, one.fired_ms, *one.times_ms) + kept_ms >= time_ms:
-                    continue
-            del memory.rules[rule]
+            if one.phase == IDLE and not self._matters(rule, one, time_ms):
+                del memory.rules[rule]
+
+    def _matters(self, rule: str, one: RuleMemory, now_ms: int) -> bool:
+        """Whether what an idle rule remembers can still change what it does."""
+        compiled = self._set.current.get(rule)
+        if compiled is None:  # a retired rule that comes back must not fire again at once
+            return one.fired_ms + _LONGEST_PERIOD_MS >= now_ms
+        kept_ms = max(compiled.cooldown_ms, compiled.within_ms, _LATE_AT_MOST_MS)
+        if compiled.rule.once_per is not None:
+            kept_ms = max(kept_ms, _LONGEST_PERIOD_MS)
+        return max(one.newest_ms, one.fired_ms, *one.times_ms) + kept_ms >= now_ms
 
     def _forget(self, profile: Profile, memory: TriggerMemory) -> None:
-        """A decision about consent has come: forget what is no longer covered."""
-        for rule in list(memory.rules):
-            compiled = self._set.current.get(rule)
+        for rule, one in list(memory.rules.items()):
+            compiled = self._known(memory, rule, one)
             if compiled is None or not self._permitted(profile, compiled):
-                del memory.rules[rule]
-        memory.newest_ms = {}
-        if not allowed(profile.consents, "profiling", self._rules) and memory.traffic is not None:
-            memory.traffic.recent = []
-            memory.traffic.window_ms = memory.traffic.usual_ms = 0
-            memory.traffic.window_mb = memory.traffic.usual_mb = memory.traffic.usual_weight = 0.0
+                memory.rules.pop(rule, None)
+        if not allowed(profile.consents, "profiling", self._rules):
+            memory.newest_ms = {}
+            if memory.traffic is not None:
+                memory.traffic.recent = []
+                memory.traffic.window_ms = memory.traffic.usual_ms = 0
+                memory.traffic.window_mb = memory.traffic.usual_mb = memory.traffic.usual_weight = 0.0
+
+
+def queue_of(feeds: Iterable[str]) -> str:
+    """Name of the queue of rules that wait for these feeds."""
+    return "+".join(sorted(feeds))
+
+
+def feeds_of(queue: str) -> list[str]:
+    """Inverse of `queue_of`."""
+    return queue.split("+") if queue else []
+
+
+def _began(compiled: CompiledRule, values: Mapping[str, Value]) -> dict[str, Value]:
+    """Of an event that an episode begins with, what the rule reads."""
+    return {name: values[name] for name in compiled.reads if name in compiled.of_event and name in values}
+
+
+def _await(one: RuleMemory, compiled: CompiledRule, since_ms: int, began: dict[str, Value]) -> None:
+    """Begin to wait for what must not fail to come."""
+    one.phase, one.since_ms, one.newest_ms, one.began = HOLDING, since_ms, since_ms, began
+    one.due_ms = since_ms + compiled.within_ms
+
+
+def _end_absence(one: RuleMemory, compiled: CompiledRule) -> None:
+    """It has been decided; the next one that began in the meantime is waited for."""
+    one.phase, one.due_ms, one.began = IDLE, 0, {}
+    if one.later:
+        _await(one, compiled, *one.later.pop(0))
 
 
 def _episode(event: Event) -> str:

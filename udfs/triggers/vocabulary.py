@@ -22,10 +22,11 @@ class Variable(NamedTuple):
 
 
 class Kind(NamedTuple):
-    """A kind of event: what looking at it is for, and its variables."""
+    """A kind of event: what looking at it is for, its variables, and the feeds it comes from."""
 
     purpose: str
     variables: dict[str, Variable]
+    feeds: tuple[str, ...] = ()
 
 
 KINDS: dict[str, Kind] = {
@@ -42,6 +43,7 @@ KINDS: dict[str, Kind] = {
                 4.0, "window_mb over what three minutes with any use usually hold; 0 until that is known"
             ),
         },
+        ("dpi",),
     ),
     "presence": Kind(
         "location_services",
@@ -51,6 +53,7 @@ KINDS: dict[str, Kind] = {
             "district": Variable("A3", "business district; empty if not known"),
             "district_kind": Variable("mall", "residential, new_estate, business, mall, airport, station ..."),
         },
+        ("signalling",),
     ),
     "call": Kind(
         "social_analysis",
@@ -60,6 +63,7 @@ KINDS: dict[str, Kind] = {
             "duration_s": Variable(60.0, "seconds"),
             "parties": Variable(2.0, "how many took part"),
         },
+        ("cdr",),
     ),
     "traffic": Kind(
         "service",
@@ -72,14 +76,16 @@ KINDS: dict[str, Kind] = {
             "days_left": Variable(3.0, "remaining_mb over daily_mb; 1000 until that is known, and at most"),
             "days_to_month_end": Variable(9.5, "until the plan's traffic is renewed, by local time"),
         },
+        ("cdr", "billing"),
     ),
-    "recharge": Kind("credit_risk", {"amount_yuan": Variable(50.0, "paid in")}),
+    "recharge": Kind("credit_risk", {"amount_yuan": Variable(50.0, "paid in")}, ("billing",)),
     "bill": Kind(
         "credit_risk",
         {
             "amount_yuan": Variable(129.0, "of the bill"),
             "plan_tier": Variable("plus", "plan; empty if not said"),
         },
+        ("billing",),
     ),
     "registration": Kind(
         "service",
@@ -92,6 +98,7 @@ KINDS: dict[str, Kind] = {
             "device_brand": Variable("Brand", "of the phone"),
             "device_price_band": Variable("premium", "low, mid, high or premium"),
         },
+        ("registration",),
     ),
     "order": Kind(
         "service",
@@ -100,6 +107,7 @@ KINDS: dict[str, Kind] = {
             "subscribed": Variable(True, "ordered; false: given back"),
             "amount_yuan": Variable(12.0, "its price"),
         },
+        ("order",),
     ),
     "contact": Kind(
         "marketing",
@@ -108,6 +116,7 @@ KINDS: dict[str, Kind] = {
             "result": Variable("clicked", "sent, delivered, opened, clicked, converted, refused or unsubscribed"),
             "offer": Variable("video_pass", "what was offered"),
         },
+        ("contact",),
     ),
     "drift": Kind(
         "profiling",

@@ -133,7 +133,7 @@ def test_who_was_erased_under_the_previous_key_stays_erased_under_the_active_one
 def test_a_withdrawal_after_the_profile_has_faded_still_clears_the_history() -> None:
     stages = linked(Stages())
     stages.batch([use("imsi", 2, T0 + HOUR)])
-    stages.persons.sweep(NOW_MS + 2_000 * DAY, stages.rules, stages.result.profiles)
+    stages.persons.sweep(NOW_MS + 2_000 * DAY, stages.rules, stages.result.profiles, lambda profile, now_ms: False)
     assert "p.1" not in stages.result.people
     stages.batch([Consent("msisdn", 103, T0 + 3 * HOUR, "profiling", False, 1)])
     assert stages.rows() == []

@@ -17,6 +17,9 @@ from udfs.profile.output import Folded
 from udfs.tags import GROUPS
 from udfs.triggers.evaluate import Fired, Triggers
 from udfs.triggers.rule_set import RuleSet
+from udfs.triggers.situation import kind_of
+from udfs.triggers.vocabulary import KINDS
+from udfs.triggers.watermarks import REPLAYED, Watermarks
 
 RULES: Rules = Settings(drift=False).rules(GROUPS)
 MINUTE_MS, HOUR_MS, DAY_MS = 60_000, 3_600_000, 86_400_000
@@ -32,6 +35,12 @@ def rule(shape: str, on: str, **fields: Any) -> TriggerRule:
     return TriggerRule.model_validate(given | {"shape": shape, "on": on} | fields)
 
 
+def feed_of(event: Event) -> str:
+    """The feed of an event of a kind that comes from one; empty of others."""
+    feeds = KINDS[kind_of(event)].feeds if kind_of(event) else ()
+    return feeds[0] if len(feeds) == 1 else ""
+
+
 class Life:
     """A person under rules, with every consent."""
 
@@ -39,26 +48,35 @@ class Life:
         self.rules = settings
         self.set = RuleSet(settings.groups)
         assert self.set.replace(rules) == []
+        self.grace_ms = grace_ms
         self.triggers = Triggers(settings, self.set, grace_ms)
         self.profile = Profile(consents=dict(ALL_GRANTED))
         self.fired: list[Fired] = []
 
-    def see(self, *events: Event) -> list[Fired]:
+    def see(self, *events: Event, watermarks: Watermarks = REPLAYED) -> list[Fired]:
         """Fold events in this order, each from a fresh decoding of the state; returns what they made fire."""
         before = len(self.fired)
         for event in events:
             self.profile = state.decode(state.encode(self.profile))
-            self.fired += self.triggers.before(self.profile, event.event_time_ms)
+            self.fired += self.triggers.before(self.profile, event.event_time_ms, watermarks, feed_of(event))
             output = fold(self.profile, event, self.rules)
             if isinstance(output, Folded):
                 self.fired += self.triggers.after(self.profile, event, output)
         return self.fired[before:]
 
     def wait(self, until_ms: int) -> list[Fired]:
-        """Let time pass without events."""
-        fired = self.triggers.settle(self.profile, until_ms)
+        """Let time pass without events, up to an instant and beyond it for what is late."""
+        return self.look(Watermarks(until_ms + self.grace_ms, {}))
+
+    def look(self, watermarks: Watermarks) -> list[Fired]:
+        """Look at the person when the feeds have come so far."""
+        fired = self.triggers.settle(self.profile, watermarks)
         self.fired += fired
         return fired
+
+    def due_ms(self) -> int:
+        """When something will next happen by itself; 0: never."""
+        return min(self.triggers.due(self.profile).values(), default=0)
 
     def publish(self, *rules: TriggerRule, older: Iterable[TriggerRule] = ()) -> None:
         """Put other rules in force."""

@@ -136,9 +136,9 @@ def test_below_the_lower_level_only_hysteresis_decides() -> None:
 def test_a_fade_fires_at_the_exact_instant_with_no_event() -> None:
     life = Life(rule("fade", "tags", tags={"video": "content:video"}, above=3.0, below=1.0))
     assert life.see(*(used(T0_MS + i) for i in range(2))) == []
-    assert life.triggers.next_due_ms(life.profile) == 0
+    assert life.due_ms() == 0
     life.see(used(T0_MS + 2), used(T0_MS + 3))
-    due_ms = life.triggers.next_due_ms(life.profile)
+    due_ms = life.due_ms()
     # four uses, half-life of seven days: two half-lives to one
     assert due_ms == pytest.approx(T0_MS + 14 * DAY_MS, abs=10)
     assert life.wait(due_ms - 1) == []
@@ -159,7 +159,7 @@ def test_a_fade_fires_at_the_exact_instant_with_no_event() -> None:
 def test_more_evidence_puts_a_fade_off() -> None:
     life = Life(rule("fade", "tags", tags={"video": "content:video"}, above=1.5, below=1.0))
     life.see(used(T0_MS), used(T0_MS + 1), used(T0_MS + 6 * DAY_MS))
-    assert life.triggers.next_due_ms(life.profile) > T0_MS + 12 * DAY_MS
+    assert life.due_ms() > T0_MS + 12 * DAY_MS
     assert life.wait(T0_MS + 8 * DAY_MS) == []
 
 
@@ -284,7 +284,7 @@ def test_a_retired_rule_fires_no_more() -> None:
     life.see(seen(T0_MS, "mall"))
     life.publish()
     assert life.wait(T0_MS + DAY_MS) == []
-    assert life.triggers.next_due_ms(life.profile) == 0
+    assert life.due_ms() == 0
 
 
 def test_memory_of_what_is_long_over_goes() -> None:
