@@ -125,15 +125,26 @@ def explain(
 
 def _made_again(compiled: CompiledRule, trigger: Trigger, by_event: bool) -> tuple[str, ...]:
     rule = compiled.rule
-    looked_at = by_event and bool(rule.when or rule.match or rule.until)
-    conditions = looked_at and bool(trigger.values) and not _before_the_event(trigger, rule)
-    return (
+    told = [
         "the rule's text",
-        *(["its conditions on the values of the receipt"] if conditions else []),
-        *(["the half-life's closed form, to a part in a billion"] if rule.shape == "fade" else []),
+        _conditions_made_again(compiled, trigger, by_event) if trigger.values else "",
+        "the half-life's closed form, to a part in a billion" if rule.shape == "fade" else "",
         "the episode",
         "the id",
-    )
+    ]
+    return tuple(filter(None, told))
+
+
+def _conditions_made_again(compiled: CompiledRule, trigger: Trigger, by_event: bool) -> str:
+    """Empty: none."""
+    rule = compiled.rule
+    if rule.shape == "fade" or _before_the_event(trigger, rule):
+        return ""
+    if by_event:
+        return "its conditions on the values of the receipt" if rule.when or rule.match or rule.until else ""
+    if rule.when and compiled.select.when.of_event:
+        return "its conditions on the event that began it"
+    return "what `match` asks of the event that began it" if rule.match else ""
 
 
 def _recorded(compiled: CompiledRule, trigger: Trigger, by_event: bool) -> tuple[str, ...]:
@@ -142,7 +153,7 @@ def _recorded(compiled: CompiledRule, trigger: Trigger, by_event: bool) -> tuple
     if rule.shape == "fade":
         told.append("that the tag had been above before, with no evidence since")
     elif rule.shape == "absence":
-        told.append("the event that began it, and that what it waited for did not come")
+        told.append("when it began, and that what it waited for did not come")
     elif rule.shape == "count":
         told.append("the events that were counted before the last one")
     elif _before_the_event(trigger, rule):

@@ -228,15 +228,16 @@ def test_an_explanation_says_what_was_made_again_and_what_was_not(in_city: Comma
     assert "its conditions on the values of the receipt" in again
     assert "the values, as the job had worked them out" in recorded
     again, recorded = scope("mall-stay")  # by time alone
-    assert "conditions" not in again
+    assert "its conditions on the event that began it" in again
     assert "when the situation began, and that it lasted" in recorded
-    again, recorded = scope("contact-rested")
+    again, recorded = scope("contact-rested")  # a fading has no event
+    assert "conditions" not in again
     assert "the half-life's closed form, to a part in a billion" in again
     assert "that the tag had been above before" in recorded
     assert "the events that were counted before the last one" in scope("games-binge")[1]
     out = " ".join(in_city("trigger", city.first_of("mall-stay").id, "--explain")[1].split())
-    assert "made again, bit for bit: the rule's text, the episode, the id" in out
-    assert "taken as recorded: when the situation began" in out
+    assert "made again, bit for bit: the rule's text, its conditions on the event that began it, the episode" in out
+    assert "taken as recorded: the values, as the job had worked them out; when the situation began" in out
     assert "--input FOLDER" in out
 
 
