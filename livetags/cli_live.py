@@ -47,7 +47,7 @@ def live_(
         _tell(started, people)
         progress.watch(started)
         started.city.start()
-        for each in (signal.SIGINT, signal.SIGTERM):
+        for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(each, lambda number, _: asked.append(number))
         try:
             finished = run_profile_update(

@@ -85,6 +85,7 @@ def live(given: Settings, people: int, seed: int, say: Callable[[str], None]) ->
                 "clickhouse_url": SecretStr(EMBEDDED),
                 "utc_offset_hours": float(utc_offset_hours(by_ms)),
                 "dictionaries_dir": None,
+                "kafka_properties": {},
             }
             | dict.fromkeys(("checkpoint_dir", "dictionary_updates", "rule_updates", "rule_topic", "trigger_topic"), "")
         )
