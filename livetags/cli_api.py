@@ -84,6 +84,8 @@ def api(
         timeout_keep_alive=60,
         ws="none",
     )
+    if certificate is None and not _is_loopback(host):
+        err.print("without --certificate keys and profiles travel in the clear: put a proxy with TLS before it")
     socket = config.bind_socket()
     scheme = "http" if certificate is None else "https"
     at = f"{scheme}://{host if ':' not in host else f'[{host}]'}:{socket.getsockname()[1]}"

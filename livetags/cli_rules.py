@@ -10,12 +10,11 @@ from typing import Annotated, Protocol
 
 import msgspec
 import typer
-from rich.markup import escape
 from rich.table import Table
 
 from livetags import rule_topic, rule_updates
 from livetags.checked_rules import RulesRefused, checked_rules, rule_warnings
-from livetags.console import AsJson, SetOption, SettingsFile, app, err, load_settings, out
+from livetags.console import AsJson, SetOption, SettingsFile, app, counted, err, load_settings, out, stacked
 from livetags.rule_diff import rule_diff
 from livetags.rule_schema import rule_schema_text
 from livetags.rule_updates import NotPublishable, news
@@ -81,7 +80,7 @@ def check(
     for warning in warnings:
         err.print(f"{warning.file}:{warning.line}: warning: {warning.field}: {warning.reason}", markup=False)
     files = {each.file for each in checked}
-    out.print(f"{_count(len(checked), 'rule')} in {_count(len(files), 'file')} can be used")
+    out.print(f"{counted(len(checked), 'rule')} in {counted(len(files), 'file')} can be used")
 
 
 @rules_app.command(name="list")
@@ -113,14 +112,19 @@ def list_(
         out.print("no rule is in force; `livetags rules publish PATH` publishes some")
         return
     table = Table()
-    table.add_column("id", overflow="fold")  # whole: it is what `livetags rules show ID` takes
-    for name in ("version", "shape", "on", "scene", "purpose", "owner", "valid (UTC)", "shadow", *(["retired"] * all_)):
-        table.add_column(name)
+    table.add_column(stacked("rule", "version"), overflow="fold")  # whole: it is what `livetags rules show ID` takes
+    table.add_column(stacked("fires by", "purpose"))
+    table.add_column(stacked("scene", "owner"))
     for rule, retired in shown:
-        cells = [rule.id, str(rule.version), rule.shape, rule.on, escape(rule.scene), rule.purpose, escape(rule.owner)]
-        cells += [_valid(rule), "yes" if rule.shadow else "", *(["yes" if retired else ""] * all_)]
-        table.add_row(*cells)
+        state = [f"version {rule.version}", *(["shadow"] * rule.shadow), *(["withdrawn"] * retired)]
+        valid = f"valid {_valid(rule)} UTC" if rule.valid_from or rule.valid_to else ""
+        table.add_row(
+            stacked(rule.id, ", ".join(state)),
+            stacked(f"{rule.shape} on {rule.on}", rule.purpose),
+            stacked(rule.scene, *filter(None, (rule.owner, valid))),
+        )
     out.print(table)
+    out.print(f"{counted(len(shown), 'rule')}; `livetags rules show ID` prints one in full", highlight=False)
 
 
 @rules_app.command()
@@ -320,7 +324,7 @@ def _as_json(fault: Fault) -> dict[str, object]:
 def _refused(refused: RulesRefused) -> typer.Exit:
     for fault in refused.faults:
         err.print(str(fault), markup=False, highlight=False, soft_wrap=True)
-    err.print(f"{_count(len(refused.faults), 'mistake')}, nothing was changed")
+    err.print(f"{counted(len(refused.faults), 'mistake')}, nothing was changed")
     return typer.Exit(1)
 
 
@@ -334,12 +338,8 @@ def _valid(rule: TriggerRule) -> str:
         f"{word} {datetime.fromtimestamp(at_ms / 1000, UTC):%Y-%m-%d %H:%M}" if given else ""
         for word, given, at_ms in zip(("from", "to"), (rule.valid_from, rule.valid_to), rule.valid_ms, strict=True)
     )
-    return f"{begin} {end}".strip() or "always"
+    return f"{begin} {end}".strip()
 
 
 def _would_be_refused(reason: str | None) -> str:
     return f"; would be refused: {reason}" if reason else ""
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number:,} {what}" + ("s" if number != 1 else "")

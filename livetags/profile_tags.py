@@ -1,6 +1,6 @@
 """A profile of the state as readers see it: every tag decayed to an instant.
 
-With `serving.audience.membership.holds` it is the oracle of audiences: who is in one, from the state alone.
+With `serving.audience.membership.in_audience` it is the oracle of audiences: who is in one, from the state alone.
 """
 
 from __future__ import annotations

@@ -202,7 +202,7 @@ def _checked(users: Iterable[str]) -> tuple[str, ...]:
 
 
 def _mapping(reply: Any) -> Mapping[str, str]:
-    """An HGETALL's reply: a mapping in RESP3, names and values in turn in RESP2."""
+    """An HGETALL's reply: names and values in turn, unless the client has made a mapping of them already."""
     if isinstance(reply, dict):
         return reply
     return dict(zip(reply[::2], reply[1::2], strict=True))

@@ -44,7 +44,7 @@ def compare(url: str, prefix: str, population: int, seconds: float) -> list[Vari
     """Measure each for 1, 10 and 100 people."""
     found = []
     client = ProfileClient(url, reader="bench", purpose=PURPOSE, prefix=prefix)
-    raw = redis.Redis.from_url(url, decode_responses=True, protocol=3)
+    raw = redis.Redis.from_url(url, decode_responses=True)
     raw.function_load(_FUNCTION, replace=True)
     reads = Reads(prefix, 1e-6, 200_000, lambda: 0)
     transaction = next(reads.newest_catalogue())

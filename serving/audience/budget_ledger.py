@@ -260,7 +260,10 @@ def _check(whose: str, spends: list[tuple[int, int]], question: Question, budget
             when = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=renews_ms)
             msg = f"{got}; ask from {when:%Y-%m-%d %H:%M} UTC on, or a question answered before, which costs nothing"
             raise BudgetSpentError(msg, renews_ms)
-    msg = f"{got}, more than the whole budget: raise private_budget_epsilon, or lower private_count_epsilon"
+    msg = (
+        f"{got}, more than the whole budget: raise it (private_budget_epsilon, of everybody together "
+        "private_population_epsilon), or lower private_count_epsilon"
+    )
     raise BudgetSpentError(msg, None)
 
 

@@ -23,6 +23,7 @@ from serving.audience.tree import Every, Node, Outside, Some
 from serving.audience.vocabulary import Vocabulary
 
 _SIGNS: dict[type[exp.Expr], str] = {exp.EQ: "=", exp.NEQ: "!=", exp.GT: ">", exp.GTE: ">=", exp.LT: "<", exp.LTE: "<="}
+_CONDITIONS: tuple[type[exp.Expr], ...] = (exp.And, exp.Or, exp.Not, *_SIGNS, exp.In, Near, Within)
 
 
 def parse(text: str, vocabulary: Vocabulary) -> Node:
@@ -93,7 +94,8 @@ class _Reader:
             self._refuse(tree, str(refused))
 
     def _operand(self, tree: exp.Expr) -> Operand:
-        meaning = self.meaning(tree)
+        # a chain of comparisons leans to the left, as deep as it is long: it is refused before going down
+        meaning = None if isinstance(tree.unnest(), _CONDITIONS) else self.meaning(tree)
         if not isinstance(meaning, OPERANDS):
             self._refuse(tree, "expected a group, a tag, a text or a number here, got a condition")
         return meaning

@@ -60,8 +60,13 @@ def person_tags(
     return PersonTags(at_ms, groups, others, weight_floor)
 
 
+def in_audience(node: Node, person: PersonTags) -> bool:
+    """Whether the person is in the audience: has a tag that counts at the instant, and the condition holds."""
+    return any(counting(person, group) for group in person.groups) and holds(node, person)
+
+
 def holds(node: Node, person: PersonTags) -> bool:
-    """Whether the person is in the audience at their instant."""
+    """Whether the condition holds of the person; a negated one does of somebody with no tags too."""
     if isinstance(node, Every):
         return all(holds(each, person) for each in node.of)
     if isinstance(node, Some):

@@ -90,7 +90,7 @@ class Services:
             raise ProblemError(STORE_UNAVAILABLE, said) from None
 
 
-def services(request: Request) -> Services:
-    """The application's services, as a dependency of a route."""
+async def services(request: Request) -> Services:
+    """The application's services, as a dependency of a route; async, or it would be called in a thread."""
     found: Services = request.app.state.services
     return found

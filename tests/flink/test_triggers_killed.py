@@ -22,6 +22,7 @@ from livetags.key_file import ensure_keys
 from livetags.rule_updates import publish, rules_folder
 from livetags.runner import prepare_stores
 from schemas.dictionaries import NO_DICTIONARIES
+from schemas.outputs import Trigger
 from schemas.pb.livetags.v1.consent_pb2 import CONSENT_DECISION_GRANTED, CONSENT_LIST_OPTIONAL, ConsentRecord
 from schemas.pb.livetags.v1.dpi_pb2 import DpiRecord
 from schemas.pb.livetags.v1.link_pb2 import LinkRecord
@@ -39,6 +40,7 @@ pytestmark = [pytest.mark.flink, pytest.mark.stores, pytest.mark.kafka, pytest.m
 
 PEOPLE, FLOWS = 40, 24_000
 KILLS = 3
+LAST_MS = 1_800_000
 CATEGORIES = ("video", "games", "news", "maps")
 
 
@@ -47,12 +49,20 @@ def rule(id_: str, shape: str, **fields: object) -> TriggerRule:
     return TriggerRule.model_validate(given | {"on": "app_use"} | fields)
 
 
+NO_MAPS = 'category == "maps"'
 RULES = [
     rule("news", "pulse", match={"category": ["news"]}, cooldown="30m"),
     rule("regular", "level", on="tags", tags={"uses": "app:app 3"}, when="uses >= 5.0", until="uses < 4.9"),
     rule("not-at-maps", "level", match={"category": ["games", "video"]}, until='category == "maps"', fire="exit"),
     rule("five-games", "count", match={"category": ["games"]}, times=5, within="20m"),
+    rule("no-maps", "absence", match={"category": ["games"]}, unless={"on": "app_use", "when": NO_MAPS}, within="6m"),
+    rule("long-games", "level", match={"category": ["games", "video"]}, hold="4m"),
+    rule("games-left", "level", match={"category": ["games"]}, hold_exit="4m", fire="exit"),
+    rule("faded", "fade", on="tags", tags={"uses": "app:app 3"}, above=4.0, below=3.0),
 ]
+BY_TIME = {"no-maps", "long-games", "games-left", "faded"}
+GRACE_MS = 90_000
+"""More than any record is late by."""
 
 
 def people(time_ms: int) -> dict[str, list[Message]]:
@@ -77,7 +87,7 @@ def people(time_ms: int) -> dict[str, list[Message]]:
 
 
 def flows(begin_ms: int) -> list[Message]:
-    """A flow a second, every fiftieth twice, every hundredth late by a minute."""
+    """A flow a second, every fiftieth twice, every hundredth late by a minute; hours ago, so the job is behind."""
     random = Random(4)
     found: list[Message] = []
     for number in range(FLOWS):
@@ -93,13 +103,24 @@ def flows(begin_ms: int) -> list[Message]:
         )
         if number % 50 == 0:
             found.append(found[-1])
-    return found
+    # the last one of everybody, long after: everything that was due by itself has happened before it
+    return found + [
+        DpiRecord(
+            subscriber_id=f"8610{person:05}",
+            record_id=f"last{person}",
+            event_time_ms=begin_ms + FLOWS * 1_000 + LAST_MS,
+            app="app 9",
+            category="maps",
+            bytes_down=1_000,
+        )
+        for person in range(PEOPLE)
+    ]
 
 
-def sent(settings: Settings) -> list[str]:
+def sent(settings: Settings) -> list[Trigger]:
     client = redis.Redis.from_url(settings.redis_url.get_secret_value())
     entries = client.xrange(trigger_stream_key(settings.redis_key_prefix))
-    return [from_json(fields[b"json"]).id for _, fields in entries]  # type: ignore[union-attr]
+    return [from_json(fields[b"json"]) for _, fields in entries]  # type: ignore[union-attr]
 
 
 def newest_checkpoint(folder: Path) -> tuple[float, str]:
@@ -119,7 +140,14 @@ def test_a_job_killed_three_times_fires_what_one_left_alone_fires(
                 serialize_length_prefixed(message, stream)
     folder = tmp_path / "checkpoints"
     settings = fresh_settings(
-        tmp_path / "data", valkey, clickhouse, window_ms=50, checkpoint_interval_s=2.0, checkpoint_dir=folder.as_uri()
+        tmp_path / "data",
+        valkey,
+        clickhouse,
+        window_ms=50,
+        checkpoint_interval_s=2.0,
+        checkpoint_dir=folder.as_uri(),
+        trigger_grace_ms=GRACE_MS,
+        half_life_days={"app": 0.01},  # a quarter of an hour: tags fade between two uses
     )
     ensure_keys(settings)
     rule_set = RuleSet(settings.rules(GROUPS).groups)
@@ -132,11 +160,12 @@ def test_a_job_killed_three_times_fires_what_one_left_alone_fires(
         round(time.time() * 1_000),
         rule_set=rule_set,
     )
-    expected = {trigger.id for trigger in alone.triggers}
+    expected = {trigger.id: trigger for trigger in alone.triggers}
     by_rule = Counter(trigger.rule for trigger in alone.triggers)
     assert len(expected) == len(alone.triggers)
     assert set(by_rule) == {each.id for each in RULES}
     assert min(by_rule.values()) >= 20
+    assert len({trigger.id for trigger in alone.triggers if trigger.rule in BY_TIME and not trigger.event_id}) >= 200
 
     publish(settings, RULES)
     client = prepare_stores(settings)
@@ -192,5 +221,8 @@ def test_a_job_killed_three_times_fires_what_one_left_alone_fires(
     finally:
         job.kill()
     assert ledger.totals(client, settings.clickhouse_database, "killed").balanced
-    assert len(fired) == len(set(fired)), "a trigger was sent twice"
-    assert set(fired) == expected
+    found = {message.id: message for message in fired}
+    assert len(fired) == len(found), "a trigger was sent twice"
+    too_many = [(each.rule, each.at_ms - begin_ms) for each in fired if each.id not in expected]
+    missing = [(each.rule, each.at_ms - begin_ms) for each in alone.triggers if each.id not in found]
+    assert (too_many, missing) == ([], [])

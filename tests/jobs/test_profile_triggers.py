@@ -21,6 +21,7 @@ from schemas.rule_log import KEPT_VERSIONS
 from schemas.rule_update import RuleUpdate, pack_rules
 from schemas.run import FeedInput, Run
 from schemas.settings import Settings
+from udfs.tags import GROUPS
 from udfs.triggers.rule_set import RuleSet
 from udfs.triggers.trigger_id import trigger_id
 
@@ -39,9 +40,11 @@ ABSENCE = (
 )
 
 
-def operator_on(engine: FakeEngine, *rules: str, bounded: bool = False, folder: str = "") -> ProfileOperator:
+def operator_on(
+    engine: FakeEngine, *rules: str, bounded: bool = False, folder: str = "", **more: Any
+) -> ProfileOperator:
     run = Run("run-1", INPUTS, bounded, rule_updates=folder)
-    operator = ProfileOperator(Settings(dedup_horizon_hours=100_000).public(), run, FIRST_SHARD)
+    operator = ProfileOperator(Settings(dedup_horizon_hours=100_000, **more).public(), run, FIRST_SHARD)
     operator.open(engine.restarted())
     if rules:
         operator.take_rules(RuleUpdate(1, rules))
@@ -160,7 +163,7 @@ def test_a_feed_that_is_behind_is_waited_for() -> None:
     hour_late = Order("other", 2, T0_MS - 60 * MINUTE_MS, "film", True, 9.0)
     list(operator.process_element(Row(SHARD, [_forwarded(1, hour_late)]), engine))
     assert run_timers(operator, engine, T0_MS + 44 * MINUTE_MS) == []  # an hour late is a quarter of an hour late now
-    in_time = Order("other", 3, engine.now_ms - MINUTE_MS, "film", True, 9.0)
+    in_time = Order("other", 3, engine.now_ms - 500, "film", True, 9.0)
     list(operator.process_element(Row(SHARD, [_forwarded(1, in_time)]), engine))
     assert len(run_timers(operator, engine, T0_MS + 44 * MINUTE_MS + 2_000)) == 1
 
@@ -242,6 +245,28 @@ def test_timers_of_a_reloadable_send_triggers_but_nothing_to_a_side() -> None:
     engine.now_ms = T0_MS - T0_MS % SWEEP_INTERVAL_MS + SWEEP_INTERVAL_MS
     [packed] = reloadable.on_timer(engine.now_ms, engine)
     assert [trigger.rule for trigger in unpack_hot(packed).triggers] == ["nothing"]
+
+
+def test_the_sweep_keeps_who_waits_for_something() -> None:
+    long = ABSENCE.replace('"30m"', '"90d"')
+    engine = FakeEngine(T0_MS)
+    fleeting = {name: 0.001 for name, group in GROUPS.items() if group.kind != "fact"}
+    operator = operator_on(engine, long, half_life_days=fleeting, hot_retention_days=1)
+    process(operator, engine, *granted("gone"), use(9, T0_MS, "gone", "games"))
+    list(operator.process_element(Row(SHARD, [_forwarded(1, Order("gone", 10, T0_MS + 1, "film", True, 9.0))]), engine))
+    process(operator, engine, *granted("waits"), use(1, T0_MS, "waits"))
+    day_ms = 24 * 60 * MINUTE_MS
+    engine.timers.clear()
+    for day in (40, 80):
+        engine.now_ms = T0_MS + day * day_ms
+        list(operator.on_timer(engine.now_ms, engine))
+        assert list(engine.states["profiles"].held) == ["waits"]
+    engine.timers = {T0_MS + 90 * day_ms - MINUTE_MS}
+    [trigger] = run_timers(operator, engine, T0_MS + 90 * day_ms + MINUTE_MS)
+    assert (trigger.user, trigger.at_ms) == ("waits", T0_MS + 90 * day_ms)
+    engine.now_ms = T0_MS + 100 * day_ms
+    list(operator.on_timer(engine.now_ms, engine))
+    assert engine.states["profiles"].held == {}
 
 
 def publish(reloadable: Reloadable, engine: FakeEngine, update: RuleUpdate) -> None:

@@ -17,7 +17,7 @@ from schemas.pseudonym_keys import new_keys
 from schemas.settings import Settings
 from schemas.state import Profile
 from serving.audience.expression import parse
-from serving.audience.membership import PersonTags, heaviest, holds, person_tags
+from serving.audience.membership import PersonTags, heaviest, in_audience, person_tags
 from serving.audience.vocabulary import Vocabulary
 from serving.tag_view import TagView
 from udfs.privacy.pseudonym import KeyedPseudonyms
@@ -90,8 +90,8 @@ def test_readers_and_state_agree_on_everybody(city: City, text: str, later_days:
     by_state, by_readers = city.by_state(at_ms), city.by_readers(at_ms)
     homes = [home for person in city.by_state(city.end_ms).values() if (home := heaviest(person, "home"))]
     tree = parse(text.format(district=max(set(homes), key=homes.count)), city.vocabulary)
-    inside = {user for user, person in by_state.items() if holds(tree, person)}
-    assert len(inside ^ {user for user, person in by_readers.items() if holds(tree, person)}) == 0
+    inside = {user for user, person in by_state.items() if in_audience(tree, person)}
+    assert len(inside ^ {user for user, person in by_readers.items() if in_audience(tree, person)}) == 0
     if later_days == 0:
         assert 0 < len(inside) < len(by_state)
 
@@ -106,7 +106,7 @@ def test_the_example_that_was_asked_for_finds_people_who_fit(city: City) -> None
     work = heaviest(someone, "work")
     text = f"works_in = '{work}' and home_region != work_region and property_app <= 0.6 and active_area near '{work}'"
     tree = parse(text, city.vocabulary)
-    assert holds(tree, someone)
+    assert in_audience(tree, someone)
     for person in people.values():
         fits = heaviest(person, "work") == work and heaviest(person, "home") not in (None, work)
-        assert holds(tree, person) <= fits
+        assert in_audience(tree, person) <= fits

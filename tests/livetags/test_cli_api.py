@@ -83,6 +83,23 @@ def test_a_certificate_needs_its_key(livetags: Command, monkeypatch: pytest.Monk
     assert "go together" in told
 
 
+@pytest.mark.parametrize("certified", [False, True])
+def test_other_machines_without_a_certificate_are_worth_a_warning(
+    livetags: Command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, certified: bool
+) -> None:
+    monkeypatch.setenv("LIVETAGS_REDIS_URL", "redis://127.0.0.1:1/0")
+    monkeypatch.setenv("LIVETAGS_CLICKHOUSE_URL", "http://127.0.0.1:1")
+    livetags(*ADD)
+    files = [tmp_path / name for name in ("cert.pem", "key.pem")]
+    for file in files:
+        file.write_text("")
+    certificate = ("--certificate", str(files[0]), "--private-key", str(files[1])) if certified else ()
+    # an address of documents, which no machine has: it warns, and then can't listen
+    code, _, told = livetags("api", "--host", "192.0.2.7", "--port", "0", *certificate)
+    assert code != 0
+    assert ("travel in the clear" in told) is not certified
+
+
 @pytest.mark.stores
 def test_the_api_serves_logs_no_person_and_its_reads_are_shown(
     livetags: Command, monkeypatch: pytest.MonkeyPatch, valkey: str, prefix: str, tmp_path: Path

@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from livetags.cli_rules import rules_app
+from livetags.scenes import scenes_folder
 from sources.trigger_rules import read_rules
 from udfs.tags import purchases
 
@@ -136,10 +137,41 @@ def test_from_publishing_to_withdrawing(livetags: Command, write: Write) -> None
     assert "withdrawn already" in livetags("rules", "retire", "a")[1]
     listed = json.loads(livetags("rules", "list", "--all", "--json")[1])
     assert [(rule["id"], rule["retired"]) for rule in listed] == [("b", False), ("a", True)]
-    assert "yes" in livetags("rules", "list", "--all")[1]
+    assert "version 1, withdrawn" in livetags("rules", "list", "--all")[1]
     code, _, err = livetags("rules", "retire", "c")
     assert code == 2
     assert "c: never published: expected one of b" in err
+
+
+@pytest.mark.parametrize("columns", [80, 120])
+def test_the_list_fits_the_terminal_and_cuts_nothing(
+    livetags: Command, write: Write, monkeypatch: pytest.MonkeyPatch, columns: int
+) -> None:
+    for shipped in scenes_folder().glob("*.yaml"):
+        assert livetags("rules", "publish", str(shipped), "--shadow")[0] == 0
+    monkeypatch.setenv("COLUMNS", str(columns))
+    out = livetags("rules", "list")[1]
+    assert max(map(len, out.splitlines())) <= columns
+    told = " ".join(out.replace("│", " ").split())
+    for rule in in_force(livetags).values():
+        for cell in (rule["id"], f"{rule['shape']} on {rule['on']}", rule["purpose"], rule["owner"]):
+            assert str(cell) in told
+        assert str(rule["scene"]).split()[0] in told
+    assert told.count("version 1, shadow") == len(in_force(livetags))
+    assert "…" not in out
+
+
+def test_from_shadow_to_live_takes_a_new_version(livetags: Command, write: Write, tmp_path: Path) -> None:
+    """The procedure of docs/triggers.md."""
+    assert livetags("rules", "publish", str(write("a")), "--shadow")[0] == 0
+    assert in_force(livetags)["a"]["shadow"] is True
+    code, _, err = livetags("rules", "publish", str(write("a")))
+    assert code == 1
+    assert "version 1 is published with another content: raise version to 2" in err
+    assert in_force(livetags)["a"]["shadow"] is True
+    assert livetags("rules", "publish", str(write("a", 2)))[0] == 0
+    rule = in_force(livetags)["a"]
+    assert (rule["version"], rule.get("shadow", False), rule["versions"]) == (2, False, [1, 2])
 
 
 def test_show_prints_what_can_be_published_again(livetags: Command, write: Write, tmp_path: Path) -> None:

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import json
 import logging
+from inspect import iscoroutinefunction
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+from fastapi.dependencies.models import Dependant
+from fastapi.routing import APIRoute
 from served import api_settings, no_history, served
 
 from livetags.api_key_file import write_api_keys
 from serving.http.api_keys import new_key
+from serving.http.app import ROUTERS
 from serving.http.problems import KINDS
 
 USER = "p.SecretSecretSecret00"
@@ -233,3 +237,18 @@ def test_the_description_is_whole(keys_file: Path) -> None:
             answer = operation["responses"]["200"]["content"]["application/json"]
             assert answer["example"], (method, path)
             assert "HTTPValidationError" not in json.dumps(operation)
+
+
+def test_nothing_of_a_route_runs_in_a_thread() -> None:
+    """A plain function would be handed to a thread at every request; ClickHouse is asked in threads of our own."""
+
+    def called(dependant: Dependant) -> list[Any]:
+        return [dependant.call, *(call for inner in dependant.dependencies for call in called(inner))]
+
+    def in_thread(call: Any) -> bool:
+        return not iscoroutinefunction(call) and not iscoroutinefunction(type(call).__call__)
+
+    routes = [route for router in ROUTERS for route in router.routes]
+    for route in routes:
+        assert isinstance(route, APIRoute)
+        assert [call for call in called(route.dependant) if in_thread(call)] == []

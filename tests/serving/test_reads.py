@@ -71,7 +71,7 @@ def test_a_catalogue_that_was_published_anew_is_read_before_the_answer_is_decode
     assert len(drive(made.profiles(CRM, ["a"], "profile"), answer)[0]) == 1
 
 
-def test_resp2_replies_are_understood_too() -> None:
+def test_replies_that_nobody_made_mappings_of_are_understood_too() -> None:
     made = reads()
     flat = [[word for pair in CATALOGUE[0].items() for word in pair]]
     answer = ["1-0", "3", ['{"content:a":1}', None], ["_version", "0-1", "_as_of_ms", str(NOW_MS), "content:a", "2.0"]]

@@ -8,6 +8,10 @@ missing is believed to be empty when an hour has brought nothing. Its watermark 
     now - max(0, lag - time since the newest event came)
 
 The time in which no job ran is lag as well.
+
+While a job works off a backlog, a micro-batch holds minutes of it, and one person's part of it can come some time after
+another's. So as long as more than a moment's lag is there, and more comes, what counts is how far the feed was some
+seconds ago.
 """
 
 from __future__ import annotations
@@ -23,6 +27,9 @@ from udfs.triggers.watermarks import Watermarks
 
 _FEED_OF_LOG = FEED_SHIFT - PARTITION_SHIFT
 _FIRST_READ_MS = 10_000
+_IN_TIME_MS = 1_000
+_APART_MS = 10_000
+_NOTED_EVERY_MS = 500
 _SAVE_EVERY_MS = 1_000
 
 
@@ -63,12 +70,14 @@ class FeedProgress:
         self._unseen_until_ms = started_ms + _FIRST_READ_MS
         self._saved_ms = 0
         self._logs: dict[int, LogProgress] = {}
+        # log -> when it was how far, oldest first: once as of `_APART_MS` ago, and since then
+        self._earlier: dict[int, list[tuple[int, int]]] = {}
         if saved is not None:
             before = _decode(saved)
             away_ms = max(now_ms - before.alive_ms, 0)
             for log, one in before.logs.items():
                 lag_ms = max(one.lag_ms - max(before.alive_ms - one.came_ms, 0), 0) + away_ms
-                self._logs[log] = LogProgress(one.newest_ms, lag_ms, now_ms)
+                self._keep(log, LogProgress(one.newest_ms, lag_ms, now_ms))
 
     def note(self, batches: Iterable[Forwarded], now_ms: int) -> None:
         """Take note of a batch that was folded."""
@@ -82,7 +91,7 @@ class FeedProgress:
             newest_ms = min(newest_ms, now_ms)  # a clock ahead of ours says nothing of what has come
             known = self._logs.get(log)
             if log >= 0 and (known is None or newest_ms > known.newest_ms):
-                self._logs[log] = LogProgress(newest_ms, now_ms - newest_ms, now_ms)
+                self._keep(log, LogProgress(newest_ms, now_ms - newest_ms, now_ms))
 
     def watermarks(self, now_ms: int) -> Watermarks:
         """Up to when each feed has come; of several partitions the one that is furthest behind counts."""
@@ -90,9 +99,27 @@ class FeedProgress:
         seen: dict[str, int] = {}
         for log, one in self._logs.items():
             feed = self._feeds[log >> _FEED_OF_LOG]
-            until_ms = now_ms - max(0, one.lag_ms - max(now_ms - one.came_ms, 0))
+            until_ms = self._until(log, one, now_ms)
             seen[feed] = min(seen.get(feed, until_ms), until_ms)
         return Watermarks(now_ms, by_feed | seen)
+
+    def _keep(self, log: int, one: LogProgress) -> None:
+        self._logs[log] = one
+        entry = (one.came_ms, one.newest_ms)
+        earlier = self._earlier.get(log)
+        if earlier is None or one.lag_ms <= _IN_TIME_MS:
+            self._earlier[log] = [entry]
+        elif one.came_ms - earlier[-1][0] >= _NOTED_EVERY_MS:
+            earlier.append(entry)
+            while len(earlier) > 1 and earlier[1][0] <= one.came_ms - _APART_MS:
+                del earlier[0]
+
+    def _until(self, log: int, one: LogProgress, now_ms: int) -> int:
+        silent_ms = max(now_ms - one.came_ms, 0)
+        if one.lag_ms <= _IN_TIME_MS or silent_ms >= _APART_MS:
+            return now_ms - max(0, one.lag_ms - silent_ms)
+        before = [newest_ms for came_ms, newest_ms in self._earlier[log] if came_ms <= now_ms - _APART_MS]
+        return before[-1] if before else self._earlier[log][0][1]
 
     def save(self, now_ms: int) -> bytes | None:
         """What a later start needs, once a second; None in between: a start counts the second as lag."""

@@ -93,7 +93,7 @@ def test_a_spent_budget_says_when_it_renews(ledger: BudgetLedger) -> None:
 
 
 def test_a_question_dearer_than_the_budget_never_renews(ledger: BudgetLedger) -> None:
-    with pytest.raises(BudgetSpentError, match="more than the whole budget: raise private_budget_epsilon") as spent:
+    with pytest.raises(BudgetSpentError, match=r"more than the whole budget: raise it \(private_budget_eps") as spent:
         ledger.recall("ann", question("a", 300_001), BUDGETS, NOW_MS)
     assert spent.value.renews_ms is None
 

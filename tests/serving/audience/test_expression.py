@@ -355,6 +355,14 @@ GARBAGE = st.text(max_size=60) | st.lists(
 @example("0x1F > home")
 @example("1_000 > app:WeChat")
 @example("N'A3' = home")
+@example("home = 'A3'" + " = 'A3'" * 800)
+@example("commuter" + " >= 5" * 1_500)
+@example("home" + " near 'A3'" * 700)
+@example("home" + " not near 'A3'" * 500)
+@example("seen(bill)" + " within '7d'" * 600)
+@example("home" + " in ('A3')" * 700)
+@example("home" + " not in ('A3')" * 500)
+@example("home = 'A3' and plan = 'plus' or " * 240 + "has(bill)")
 def test_garbage_is_refused_or_means_something(text: str) -> None:
     began = time.perf_counter()
     try:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from livetags.profile_tags import tags_at
 from schemas.state import GroupState, Profile
-from serving.audience.membership import PersonTags, holds, person_tags
+from serving.audience.membership import PersonTags, holds, in_audience, person_tags
 from serving.audience.tree import (
     Above,
     Every,
@@ -92,6 +92,15 @@ def test_at_the_border(node: Node, inside: PersonTags, outside: PersonTags) -> N
     assert not holds(node, NOBODY)
     assert holds(Outside(node), outside)
     assert holds(Outside(node), NOBODY)
+    assert in_audience(node, inside)
+    assert not in_audience(node, outside)
+
+
+def test_who_has_faded_altogether_is_in_no_audience() -> None:
+    nobody_there = Outside(Above("app", "a", 2.0))
+    assert in_audience(nobody_there, person(tag("app:a", 0.01)))
+    assert not in_audience(nobody_there, person(tag("app:a", 0.0099)))
+    assert not in_audience(nobody_there, NOBODY)
 
 
 @often

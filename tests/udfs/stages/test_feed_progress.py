@@ -38,8 +38,21 @@ def test_a_feed_that_is_behind_has_come_up_to_its_newest_event_and_silence_count
     progress = begun()
     progress.note([batch(0, START_MS - HOUR_MS, START_MS - 2 * HOUR_MS)], START_MS)
     assert progress.watermarks(START_MS).of(["dpi"]) == START_MS - HOUR_MS
+    assert progress.watermarks(START_MS + 9_999).of(["dpi"]) == START_MS - HOUR_MS
     assert progress.watermarks(START_MS + 10 * MINUTE_MS).of(["dpi"]) == START_MS - HOUR_MS + 20 * MINUTE_MS
     assert progress.watermarks(START_MS + 2 * HOUR_MS).of(["dpi"]) == START_MS + 2 * HOUR_MS
+
+
+def test_while_a_backlog_is_worked_off_what_counts_is_how_far_it_was_seconds_ago() -> None:
+    progress = begun()
+    for second in range(60):  # six minutes of the log a second
+        progress.note([batch(0, START_MS - 10 * HOUR_MS + second * 6 * MINUTE_MS)], START_MS + second * 1_000)
+    now_ms = START_MS + 59_500
+    assert progress.watermarks(now_ms).of(["dpi"]) == START_MS - 10 * HOUR_MS + 49 * 6 * MINUTE_MS
+    assert len(progress._earlier[pack_position(0, 0, 0) >> 40]) <= 12
+    # it has caught up: nothing more is waited for
+    progress.note([batch(0, now_ms + 400)], now_ms + 500)
+    assert progress.watermarks(now_ms + 600).of(["dpi"]) == now_ms + 600
 
 
 def test_a_late_record_alone_does_not_make_its_feed_late() -> None:
@@ -65,7 +78,9 @@ def test_a_clock_ahead_of_ours_does_not_hide_that_a_feed_is_behind() -> None:
     saved = progress.save(START_MS)
     again = FeedProgress(FEEDS, saved, START_MS + 2 * HOUR_MS, START_MS + 2 * HOUR_MS)
     again.note([batch(0, START_MS + MINUTE_MS)], START_MS + 2 * HOUR_MS)
-    assert again.watermarks(START_MS + 2 * HOUR_MS).of(["dpi"]) == START_MS + MINUTE_MS
+    assert again.watermarks(START_MS + 2 * HOUR_MS).of(["dpi"]) == START_MS  # as far as it was when the job began
+    after_ms = START_MS + 2 * HOUR_MS + 10_000
+    assert again.watermarks(after_ms).of(["dpi"]) == START_MS + MINUTE_MS + 20_000
 
 
 def test_a_feed_that_nothing_has_come_of_is_waited_for_in_the_first_seconds_only() -> None:
@@ -84,7 +99,8 @@ def test_time_in_which_no_job_ran_is_lag() -> None:
     again = FeedProgress(FEEDS, saved, back_ms, back_ms)
     assert again.watermarks(back_ms).of(["dpi"]) == START_MS - 100
     again.note([batch(0, START_MS + MINUTE_MS)], back_ms + 50)
-    assert again.watermarks(back_ms + 50).of(["dpi"]) == START_MS + MINUTE_MS
+    assert again.watermarks(back_ms + 50).of(["dpi"]) == START_MS - 100
+    assert again.watermarks(back_ms + 10_050).of(["dpi"]) == START_MS + MINUTE_MS + 20_000
 
 
 @given(
@@ -93,13 +109,14 @@ def test_time_in_which_no_job_ran_is_lag() -> None:
         max_size=30,
     )
 )
-def test_a_watermark_is_not_after_the_clock_nor_before_what_was_read_and_never_falls_while_the_feed_goes_on(
+def test_a_watermark_is_neither_after_the_clock_nor_after_what_was_read_last_of_a_feed_that_is_behind(
     story: list[tuple[int, int, int, int, bool]],
 ) -> None:
     """Steps are (feed, partition, seconds that pass, age of the event in seconds as of then, restart before)."""
     now_ms, started_ms = START_MS, START_MS - HOUR_MS
     progress = begun()
     newest: dict[tuple[int, int], int] = {}
+    oldest: dict[tuple[int, int], int] = {}
     for feed, partition, passed_s, ago_s, restart in story:
         now_ms += passed_s * 1_000
         if restart:
@@ -107,14 +124,16 @@ def test_a_watermark_is_not_after_the_clock_nor_before_what_was_read_and_never_f
             assert saved is not None
             now_ms += 2_000
             progress = FeedProgress(FEEDS, saved, now_ms, started_ms)
-        at_ms = now_ms + ago_s * 1_000
-        progress.note([batch(feed, at_ms, partition=partition)], now_ms)
-        newest[feed, partition] = max(newest.get((feed, partition), 0), min(at_ms, now_ms))
+        at_ms = min(now_ms + ago_s * 1_000, now_ms)
+        log = (feed, partition)
+        came = at_ms > newest.get(log, 0)
+        progress.note([batch(feed, now_ms + ago_s * 1_000, partition=partition)], now_ms)
+        newest[log] = max(newest.get(log, 0), at_ms)
+        oldest.setdefault(log, at_ms)
         marks = progress.watermarks(now_ms)
+        if came and now_ms - at_ms > 1_000:
+            assert marks.of([FEEDS[feed]]) <= at_ms
         for number, name in enumerate(FEEDS):
-            read = [newest_ms for (which, _), newest_ms in newest.items() if which == number]
-            assert marks.of([name]) <= now_ms
-            if read:
-                assert marks.of([name]) >= min(read)
-        far = progress.watermarks(now_ms + 10**12)
-        assert far.of(FEEDS) == now_ms + 10**12
+            first = [first_ms for (which, _), first_ms in oldest.items() if which == number]
+            assert min(first, default=now_ms) <= marks.of([name]) <= now_ms
+        assert progress.watermarks(now_ms + 10**12).of(FEEDS) == now_ms + 10**12

@@ -2,8 +2,9 @@ from __future__ import annotations
 
 import pytest
 
-from schemas.events import AppUse
+from schemas.events import AppUse, Event
 from schemas.settings import Settings
+from schemas.trigger_rule import TriggerRule
 from tests.udfs.triggers.rule_story import (
     DAY_MS,
     HOUR_MS,
@@ -353,3 +354,92 @@ def test_an_open_episode_does_not_fire_when_older_lists_of_consent_no_longer_cou
     again.profile = life.profile
     again.profile.consents["necessary"] = (1, 1, 2)
     assert again.see(metered(T0_MS + 2 * MINUTE_MS, 1)) == []
+
+
+def test_what_time_decides_says_how_it_began() -> None:
+    stay = rule("level", "presence", match={"district_kind": ["mall"]}, when='district != ""', hold="20m")
+    life = Life(stay)
+    [one] = [
+        *life.see(seen(T0_MS, "mall", district="A3"), seen(T0_MS + M, "mall", district="B1")),
+        *life.wait(T0_MS + DAY_MS),
+    ]
+    assert one.values == {"district": "A3", "district_kind": "mall"}
+    nothing = rule(
+        "absence", "app_use", when="flow_mb > 1.0", unless={"on": "order", "when": "amount_yuan > 1.0"}, within="30m"
+    )
+    life = Life(nothing)
+    life.see(used(T0_MS, megabytes=2.5))
+    [one] = life.wait(T0_MS + DAY_MS)
+    assert one.values == {"flow_mb": 2.5}
+
+
+def test_a_stay_that_is_left_says_where_it_began() -> None:
+    left = rule(
+        "level", "presence", match={"district_kind": ["mall"]}, when='district != ""', hold_exit="10m", fire="exit"
+    )
+    life = Life(left)
+    life.see(seen(T0_MS, "mall", district="A3"), seen(T0_MS + M, "home", district="B1"))
+    [one] = life.wait(T0_MS + DAY_MS)
+    assert (one.cause, one.values) == ("exit", {"district": "A3", "district_kind": "mall"})
+
+
+def test_what_begins_again_while_late_records_are_waited_for_is_not_lost() -> None:
+    life = Life(rule("absence", "app_use", unless={"on": "order"}, within="30m"), grace_ms=5 * M)
+    life.see(used(T0_MS), used(T0_MS + 10 * M), used(T0_MS + 32 * M), used(T0_MS + 34 * M))
+    assert times(life.wait(T0_MS + DAY_MS)) == [30, 62]
+    # what did not follow the first may follow the second
+    life = Life(rule("absence", "app_use", unless={"on": "order"}, within="30m"), grace_ms=5 * M)
+    life.see(used(T0_MS), used(T0_MS + 32 * M), ordered(T0_MS + 33 * M))
+    assert times(life.wait(T0_MS + DAY_MS)) == [30]
+    # and what is late may have followed the first
+    life = Life(rule("absence", "app_use", unless={"on": "order"}, within="30m"), grace_ms=5 * M)
+    life.see(used(T0_MS), used(T0_MS + 32 * M), ordered(T0_MS + 29 * M))
+    assert times(life.wait(T0_MS + DAY_MS)) == [62]
+
+
+def test_evidence_just_after_a_fade_does_not_undo_it() -> None:
+    life = Life(rule("fade", "tags", tags={"video": "content:video"}, above=1.5, below=1.0), grace_ms=5 * M)
+    life.see(used(T0_MS), used(T0_MS + 1))
+    due_ms = life.due_ms() - 5 * M
+    [one] = life.see(used(due_ms + M))
+    assert one.at_ms == due_ms
+
+
+def test_a_decision_about_something_else_forgets_nothing() -> None:
+    """Neither what was seen last, nor an open episode of a version that asks for less than the newest."""
+    mall = rule("level", "presence", match={"district_kind": ["mall"]}, fire="exit", purpose="service")
+    stricter = rule("level", "presence", version=2, match={"district_kind": ["mall"]}, fire="exit", purpose="marketing")
+    life = Life(mall)
+    life.see(withdrawn(T0_MS - M, "marketing"), seen(T0_MS, "mall"))
+    life.publish(stricter, older=[mall])
+    life.see(withdrawn(T0_MS + M, "social_analysis"))
+    assert life.profile.triggers is not None
+    assert life.profile.triggers.newest_ms == {"presence": T0_MS}
+    [one] = life.see(seen(T0_MS + 2 * M))
+    assert one.compiled.rule.version == 1
+
+
+def test_a_rule_that_is_withdrawn_and_comes_back_keeps_its_cool_down() -> None:
+    video = rule("pulse", "app_use", match={"category": ["video"]}, cooldown="7d")
+    life = Life(video)
+    assert len(life.see(used(T0_MS))) == 1
+    life.publish()
+    life.see(used(T0_MS + 2 * DAY_MS))
+    life.publish(video)
+    assert life.see(used(T0_MS + 3 * DAY_MS)) == []
+    assert len(life.see(used(T0_MS + 7 * DAY_MS))) == 1
+
+
+def test_who_still_waits_for_something_is_told_from_who_only_never_came_back() -> None:
+    def waits(days: int, what: TriggerRule, *events: Event) -> bool:
+        life = Life(what)
+        life.see(*events)
+        return life.triggers.still_waits(life.profile, T0_MS + days * DAY_MS)
+
+    video = {"match": {"category": ["video"]}}
+    absence = rule("absence", "app_use", unless={"on": "order"}, within="60d")
+    assert waits(59, absence, used(T0_MS))
+    assert not waits(1, absence)
+    assert waits(59, rule("pulse", "app_use", cooldown="60d", **video), used(T0_MS))
+    assert not waits(61, rule("pulse", "app_use", cooldown="60d", **video), used(T0_MS))
+    assert not waits(61, rule("level", "app_use", **video), used(T0_MS))
