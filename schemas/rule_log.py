@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from bisect import bisect_left
+from functools import reduce
 from typing import NamedTuple
 
 from pydantic import ValidationError
@@ -37,6 +38,9 @@ class _Rule(NamedTuple):
     refused: dict[str, str]
 
 
+_NOTHING = _Rule(None, {}, {})
+
+
 class RuleLog:
     """Of each rule the newest word counts, by when it was published.
 
@@ -48,7 +52,7 @@ class RuleLog:
     """
 
     def __init__(self) -> None:
-        self._words: dict[str, set[_Word]] = {}
+        self._words: dict[str, list[_Word]] = {}  # in the order in which they were said
         self._rules: dict[str, _Rule] = {}
         self._parsed: dict[str, TriggerRule] = {}
         self._no_rules: set[str] = set()
@@ -130,31 +134,32 @@ class RuleLog:
         return tuple(_update(id_, word) for word in sorted({*words[:1], *words[-KEPT_VERSIONS:], newest}))
 
     def _say(self, id_: str, word: _Word) -> None:
-        words = self._words.setdefault(id_, set())
-        if word not in words:
-            words.add(word)
-            self._rules.pop(id_, None)
+        words = self._words.setdefault(id_, [])
+        if not words or word > words[-1]:  # as a rule: then what follows is what followed before, and this
+            words.append(word)
+            self._rules[id_] = self._after(self._of(id_), word)
+            return
+        at = bisect_left(words, word)
+        if words[at] != word:
+            words.insert(at, word)
+            self._rules[id_] = reduce(self._after, words, _NOTHING)
 
     def _of(self, id_: str) -> _Rule:
-        if id_ not in self._rules:
-            self._rules[id_] = self._folded(sorted(self._words.get(id_, ())))
-        return self._rules[id_]
+        return self._rules.get(id_, _NOTHING)
 
-    def _folded(self, words: Iterable[_Word]) -> _Rule:
-        """What follows from words in the order in which they were said."""
-        newest: _Word | None = None
-        versions: dict[int, tuple[_Word, TriggerRule]] = {}
-        refused: dict[str, str] = {}
-        for word in words:
-            if not word.retired:
-                rule = self._rule(word.document)
-                why = contradiction([known for _, known in versions.values()], rule)
-                if why is not None:
-                    refused[word.document] = f"rule {rule.id} version {rule.version} is refused: {why.reason}"
-                    continue
-                versions.setdefault(rule.version, (word, rule))
-            newest = word
-        return _Rule(newest, versions, refused)
+    def _after(self, before: _Rule, word: _Word) -> _Rule:
+        """What follows when another word is said."""
+        if word.retired:
+            return before._replace(newest=word)
+        rule = self._rule(word.document)
+        why = contradiction([known for _, known in before.versions.values()], rule)
+        if why is not None:
+            reason = f"rule {rule.id} version {rule.version} is refused: {why.reason}"
+            return before._replace(refused={**before.refused, word.document: reason})
+        versions = before.versions
+        if rule.version not in versions:
+            versions = {**versions, rule.version: (word, rule)}
+        return before._replace(newest=word, versions=versions)
 
     def _rule(self, document: str) -> TriggerRule:
         if document not in self._parsed:

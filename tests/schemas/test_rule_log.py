@@ -92,11 +92,11 @@ def test_what_is_kept_of_the_rules_is_enough_to_go_on_with(said: list[RuleUpdate
     assert all(kept.versions(id_) == log.versions(id_) for id_ in ("a", "b"))
 
 
-def test_of_what_is_published_a_thousand_times_little_is_kept() -> None:
-    log = log_of(RuleUpdate(n, (document("a", n),)) for n in range(1, 1_001))
+def test_of_what_is_published_many_times_little_is_kept() -> None:
+    log = log_of(RuleUpdate(n, (document("a", n),)) for n in range(1, 201))
     assert [next(iter(map(json.loads, each.rules)))["version"] for each in log.compact("a")] == [
         1,
-        *range(1_001 - KEPT_VERSIONS, 1_001),
+        *range(201 - KEPT_VERSIONS, 201),
     ]
     log.take(RuleUpdate(2_000, (), ("a",)))
     assert log.compact("a")[-1] == RuleUpdate(2_000, (), ("a",))
