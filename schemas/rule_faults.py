@@ -97,6 +97,8 @@ _EXPECTED: dict[str, Callable[[Any, str], str]] = {
     "greater_than": lambda limits, _: f"expected more than {limits['gt']:g}",
     "greater_than_equal": lambda limits, _: f"expected at least {limits['ge']:,}",
     "less_than_equal": lambda limits, _: f"expected at most {limits['le']:,}",
+    "datetime_parsing": lambda _, __: "expected a time of the calendar, such as 2026-01-31",
+    "datetime_from_date_parsing": lambda _, __: "expected a time of the calendar, such as 2026-01-31",
     "dict_type": lambda _, name: f"expected {_EXAMPLES.get(name, 'names with values')}",
     "model_type": lambda _, name: f"expected {_EXAMPLES.get(name, 'names with values')}",
     "list_type": lambda _, __: "expected a list, such as [video, music]",

@@ -139,6 +139,7 @@ Words = Annotated[list[Annotated[str, StringConstraints(min_length=1, max_length
 Match = dict[Name, Words]
 """Variable of the event -> values it may have; all must hold. Rules are indexed by these."""
 Number = BeforeValidator(_number)
+Weight = Annotated[float, Field(gt=0), Number]
 
 NO_TIME = timedelta(0)
 
@@ -199,10 +200,8 @@ class TriggerRule(_Strict):
     fire: Literal["enter", "exit"] = Field("enter", description="level: at its beginning or at its end")
     hold: Duration = Field(NO_TIME, description="level: so long it must last before it counts: dwelling")
     hold_exit: Duration = Field(NO_TIME, description="level: so long it must be over before it counts as ended")
-    above: Annotated[float, Number] | None = Field(
-        None, gt=0, description="fade: weight from which on the tag counts as present"
-    )
-    below: Annotated[float, Number] | None = Field(None, gt=0, description="fade: weight at which it counts as gone")
+    above: Weight | None = Field(None, description="fade: weight from which on the tag counts as present")
+    below: Weight | None = Field(None, description="fade: weight at which it counts as gone")
     unless: Selection | None = Field(None, description="absence: what must not follow")
     within: Duration = Field(NO_TIME, description="absence: how soon; count: within which window")
     times: Annotated[int, Number] = Field(1, ge=1, le=100, description="count: how often")

@@ -86,6 +86,16 @@ def said(tmp_path: Path, text: str) -> list[str]:
             "8: when: got float * int: expected numbers with a point, such as 2.0 for 2, as the words are",
         ),
         ("+", "tags:\n  video: contents:video\n", "9: tags.video: unknown tag group 'contents': did you mean content?"),
+        (
+            "+",
+            "valid_from: 2026-02-31\n",
+            "8: valid_from: expected a time of the calendar, such as 2026-01-31, got '2026-02-31'",
+        ),
+        (
+            "+",
+            "valid_from: 2026-02-28T25:00\n",
+            "8: valid_from: expected a time of the calendar, such as 2026-01-31, got '2026-02-28T25:00'",
+        ),
         ("+", "hold: 15m\n", "8: hold: only of shape level, got pulse"),
         ("pulse", "count", "1: within: shape count needs it, such as within: 7d"),
         (

@@ -86,7 +86,7 @@ DURATIONS = st.sampled_from(["0s", "90s", "15m", "2h", "7d", "1w", "3 hours", "-
 NAMES = st.sampled_from(["video", "A", "a b", "x" * 48, "x" * 49, ""])
 MATCHES = st.dictionaries(NAMES, st.lists(st.sampled_from(["video", "", "x" * 201]), max_size=2), max_size=2)
 CONDITIONS = st.sampled_from(["", "flow_mb > 1.0", " " * 1_001, "x" * 1_000])
-# in rising order, so that what no schema can say does not differ: valid_from before valid_to, below less than above
+# in rising order: that valid_from is before valid_to no schema can say
 TIMES = {
     "valid_from": st.sampled_from(["2026-01-01", "2026-01-01T00:00Z", "2026-01-01T08:00:00.5+08:00", "1.1.2026", 1]),
     "valid_to": st.sampled_from(["2027-01-01", "2027-01-01t00:00:00z", "2027-01-01 00:00", "20270101", None]),
@@ -124,6 +124,9 @@ SHAPES = st.sampled_from([*get_args(Shape), "circle"])
 VALIDATOR = jsonschema_rs.Draft202012Validator(rule_schema())
 
 
+ONLY_CHECK_SAYS = ("expected less than above", "expected a time after valid_from", "expected at most 400d")
+
+
 @st.composite
 def documents(draw: st.DrawFn) -> dict[str, Any]:
     """A right rule of a shape with up to three fields changed, left out or put in: so both verdicts are common."""
@@ -145,8 +148,8 @@ def documents(draw: st.DrawFn) -> dict[str, Any]:
 def test_the_schema_says_of_any_document_what_check_says(tmp_path: Path, document: dict[str, Any]) -> None:
     file = tmp_path / "any.yaml"
     file.write_text(written(document))
-    read = read_rules([file])
-    assert VALIDATOR.is_valid(document) == (read.faults == []), (document, read.faults)
+    faults = [fault for fault in read_rules([file]).faults if not fault.reason.startswith(ONLY_CHECK_SAYS)]
+    assert VALIDATOR.is_valid(document) == (faults == []), (document, faults)
 
 
 @pytest.mark.parametrize(
