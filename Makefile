@@ -53,6 +53,10 @@ run-city:
 	@echo "  make run FEED=household                      a year of purchases of 2,469 households, third-party data"
 	@echo "  $(BIN)/livetags down                         stop the stores; data stays in .livetags/"
 
+.PHONY: live
+live: $(STAMP)  ## a job that runs for ever, over a city that lives now: publish rules and see them fire; Ctrl-C ends it
+	@$(BIN)/livetags live
+
 .PHONY: run-household
 run-household:
 	@test -f $(HOUSEHOLD) || $(BIN)/livetags sample household --out $(HOUSEHOLD)

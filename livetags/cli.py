@@ -22,6 +22,7 @@ from livetags import (  # noqa: F401  (the cli_* add their commands)
     cli_backtest,
     cli_city,
     cli_drift,
+    cli_live,
     cli_privacy,
     cli_rules,
     cli_scenes,
@@ -31,9 +32,11 @@ from livetags import (  # noqa: F401  (the cli_* add their commands)
 )
 from livetags.console import AsJson, SetOption, SettingsFile, app, err, load_settings, out, time_ms
 from livetags.embedded import jars, java, stores, topics
+from livetags.embedded.kafka_broker import KafkaBrokerError
 from livetags.embedded.processes import StoreStartError
 from livetags.inputs import KAFKA_SCHEME, resolve
 from livetags.job_process import JobFailed
+from livetags.live import LiveRuns
 from livetags.progress import ConsoleProgress
 from livetags.reach import StoreUnreachable, reach_redis
 from livetags.runner import JOB, Finished, migrated_clickhouse, prepare_stores, run_profile_update
@@ -65,6 +68,8 @@ EXPECTED = (
     ledger.MixedLogs,
     JobFailed,
     StoreStartError,
+    KafkaBrokerError,
+    LiveRuns,
     topics.TopicError,
     jars.JarError,
     java.JavaError,

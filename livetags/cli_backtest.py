@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
@@ -15,12 +15,12 @@ from rich.table import Table
 from livetags import ledger
 from livetags.backtest import Backtest, backtest
 from livetags.cli_rules import Topic, checked_or_refused, published_log, rules_app
-from livetags.console import AsJson, SetOption, SettingsFile, err, load_settings, out
+from livetags.console import AsJson, SetOption, SettingsFile, counted, err, load_settings, out
 from livetags.contact_caps import ContactCaps
 from livetags.embedded import stores
 from livetags.in_process import Replayed, replay
 from livetags.inputs import Input, resolve
-from livetags.past_inputs import in_files, inputs_of, judged_at_ms, newest_runs
+from livetags.past_inputs import in_files, inputs_of, judged_at_ms, newest_runs, records_in
 from livetags.progress import ConsoleProgress
 from livetags.rules_beside import beside, told_apart
 from livetags.runner import Progress, migrated_clickhouse
@@ -45,7 +45,9 @@ def backtest_(
     rules: Annotated[
         list[str], typer.Argument(metavar="PATH|ID...", help="YAML files of rules or folders of them, or ids of rules")
     ],
-    days: Annotated[int, typer.Option(min=1, help="how much is counted, back from the newest event")] = 7,
+    days: Annotated[
+        int, typer.Option(min=1, help="how much is counted, back from the newest event; all is replayed")
+    ] = 7,
     input_: Annotated[
         str, typer.Option("--input", help="folder of files; default: those that the runs in the ledger have read")
     ] = "",
@@ -61,6 +63,8 @@ def backtest_(
     set_: SetOption = None,
 ) -> None:
     """Try rules out on history, beside those in force: how often they fire, for whom, and what that comes to.
+
+    Every record is replayed, some thousands a second, since what rules read comes from all that was before.
 
     \b
     Examples:
@@ -100,8 +104,12 @@ def _backtest(
     inputs = in_files(inputs_of(runs)) if given is None else given
     rule_set = RuleSet(chosen.rules(GROUPS).groups)
     rule_set.replace(beside(in_force, tried))
-    progress.step(f"replaying {', '.join(source.feed.name for source in inputs)} under {len(rule_set)} rules")
-    replayed, begin_ms = _replayed(chosen, inputs, rule_set, judged_at_ms(runs), erased, progress)
+    records = records_in(inputs, chosen.max_record_bytes, progress)
+    # all of them, whatever --days says: tags, habits and open episodes come from all that was before
+    progress.step(f"replaying all {records:,} records under {counted(len(rule_set), 'rule')}")
+    replayed, begin_ms = _replayed(
+        chosen, inputs, rule_set, judged_at_ms(runs), erased, lambda n: progress.events(n, records)
+    )
     until_ms = replayed.profiles.newest_ms
     if not until_ms:
         msg = "no record of the input was an event of a person: is it the right folder, and are its keys in use here?"
@@ -118,7 +126,7 @@ def _replayed(
     rule_set: RuleSet,
     now_ms: int,
     erased: dict[str, int],
-    progress: Progress,
+    on_progress: Callable[[int], None],
 ) -> tuple[Replayed, int]:
     """The replay, and when its oldest event was."""
     begin_ms = now_ms
@@ -133,7 +141,7 @@ def _replayed(
         KeyedPseudonyms(chosen.keys()),
         load(chosen.dictionaries_folder()),
         now_ms,
-        lambda n: progress.events(n, None),
+        on_progress,
         note,
         rule_set,
         settle=True,
@@ -181,7 +189,8 @@ def _show(found: Backtest, caps: ContactCaps) -> None:
     for rule in found.rules:
         for each in rule.overlaps[:_OVERLAPS_SHOWN]:
             out.print(
-                f"{rule.rule} and {each.rule}: {each.people:,} people, {each.near:,} times within an hour",
+                f"{rule.rule} and {each.rule}: {counted(each.people, 'person', 'people')}, "
+                f"{counted(each.near, 'time')} within an hour",
                 highlight=False,
             )
         more = len(rule.overlaps) - _OVERLAPS_SHOWN

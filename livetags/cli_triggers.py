@@ -12,11 +12,11 @@ from rich.markup import escape
 from rich.table import Table
 
 from livetags import ledger
-from livetags.console import AsJson, SetOption, SettingsFile, app, err, load_settings, out
+from livetags.console import AsJson, SetOption, SettingsFile, app, counted, err, load_settings, out, stacked
 from livetags.embedded import stores
 from livetags.explained import Explanation, Step, differences, explain
 from livetags.inputs import Input, resolve
-from livetags.past_inputs import in_files, judged_at_ms, newest_runs
+from livetags.past_inputs import in_files, judged_at_ms, newest_runs, records_in
 from livetags.progress import ConsoleProgress
 from livetags.refired import refired
 from livetags.runner import migrated_clickhouse
@@ -110,6 +110,8 @@ def trigger(
                 "confirmed": explanation.confirmed and not replayed,
                 "emptied": explanation.emptied,
                 "steps": explanation.steps,
+                "made_again": explanation.made_again,
+                "taken_as_recorded": [] if replayed == [] else explanation.taken_as_recorded,
                 "replayed": None if replayed is None else {"same": not replayed, "differences": replayed},
             }
         print(msgspec.json.encode(report).decode())
@@ -122,8 +124,11 @@ def trigger(
 
 
 def receipt_json(receipt: Receipt) -> dict[str, Any]:
-    """A receipt as plain JSON values; `sent_ms` is null of one that was not sent."""
-    trigger = msgspec.structs.asdict(receipt.trigger)
+    """A receipt as plain JSON values; `sent_ms` is null of one that was not sent.
+
+    As in the stream the identity of the event is text: it has 64 bits, and many programs read numbers as doubles.
+    """
+    trigger = {**msgspec.structs.asdict(receipt.trigger), "event_id": str(receipt.trigger.event_id)}
     return {**trigger, "sent_ms": receipt.sent_ms or None, "latency_ms": latency_ms(receipt)}
 
 
@@ -154,7 +159,7 @@ def _summary(chosen: Settings, as_json: bool) -> None:
     if not counts:
         out.print("no rule has fired; `livetags rules list` says which are in force")
         return
-    table = Table(title=f"{sum(each.fired for each in counts):,} triggers of {len(counts):,} rules")
+    table = Table(title=f"{counted(sum(each.fired for each in counts), 'trigger')} of {counted(len(counts), 'rule')}")
     table.add_column("rule", overflow="fold")
     for name in ("fired", "people", "in shadow", "latency p50", "p99"):
         table.add_column(name, justify="right", no_wrap=True)
@@ -185,7 +190,8 @@ def _replayed(chosen: Settings, client: Client, receipt: Receipt, given: list[In
     fired = receipt.trigger
     logs = {(source.feed.name, file.name) for source in inputs for file in source.files}
     with ConsoleProgress(err) as progress:
-        progress.step("replaying the input")
+        records = records_in(inputs, chosen.max_record_bytes, progress)
+        progress.step(f"replaying all {records:,} records, up to the last")
         found = refired(
             fired,
             rule_documents(client, chosen.clickhouse_database),
@@ -194,7 +200,7 @@ def _replayed(chosen: Settings, client: Client, receipt: Receipt, given: list[In
             KeyedPseudonyms(chosen.keys()),
             load(chosen.dictionaries_folder()),
             judged_at_ms(newest_runs(ledger.runs(client, chosen.clickhouse_database))),
-            lambda n: progress.events(n, None),
+            lambda n: progress.events(n, records),
         )
     return differences(fired, found, same_logs=not fired.feed or (fired.feed, fired.log) in logs)
 
@@ -232,7 +238,10 @@ def _show_explanation(explanation: Explanation, replayed: list[str] | None) -> N
         for line in replayed:
             out.print(f"[red]✗[/red] {escape(line)}", highlight=False)
         if not replayed:
-            out.print("[green]✓[/green] the replay fires the very same trigger, every value bit for bit")
+            out.print(
+                "[green]✓[/green] the replay fires the very same trigger, every value bit for bit: the whole decision "
+                "was made again from the input, but for the instant of the job's clock"
+            )
         elif explanation.confirmed:
             out.print("NOT confirmed: the replay says otherwise", style="red")
             out.print(
@@ -242,19 +251,30 @@ def _show_explanation(explanation: Explanation, replayed: list[str] | None) -> N
                 highlight=False,
             )
             return
-    out.print(escape(explanation.verdict), style="green" if explanation.confirmed else "red", highlight=False)
+    elif explanation.made_again:
+        out.print(f"made again, bit for bit: {', '.join(explanation.made_again)}", highlight=False)
+        if explanation.taken_as_recorded:
+            recorded = "; ".join(explanation.taken_as_recorded)
+            out.print(
+                f"taken as recorded: {recorded}. --input FOLDER replays the input and makes that again", highlight=False
+            )
+    partly = explanation.confirmed and replayed is None and explanation.taken_as_recorded
+    verdict = explanation.verdict + (", as far as the receipt goes" if partly else "")
+    out.print(escape(verdict), style="green" if explanation.confirmed else "red", highlight=False)
 
 
 def _receipt_table(receipts: list[Receipt], whose: str) -> Table:
     table = Table(title=f"user {whose}" if whose else None)
-    table.add_column("when (UTC)", no_wrap=True)
-    table.add_column("rule", overflow="fold")
-    table.add_column("scene")
-    table.add_column("cause", no_wrap=True)
-    table.add_column("latency", justify="right", no_wrap=True)
-    table.add_column("id", no_wrap=True)  # whole: it is what `livetags trigger ID` takes
+    table.add_column(stacked("when (UTC)", "cause, latency"), no_wrap=True)
+    table.add_column(stacked("rule", "scene"), overflow="fold")
+    # whole: `livetags tags USER` and `livetags trigger ID` take them
+    table.add_column(stacked("user", "id"), no_wrap=True)
     for each in receipts:
         trigger, latency = each.trigger, latency_ms(each)
         shown = "shadow" if trigger.shadow else f"{latency:,} ms" if latency is not None else "not sent"
-        table.add_row(when(trigger.at_ms), trigger.rule, escape(trigger.scene), trigger.cause, shown, trigger.id)
+        table.add_row(
+            stacked(when(trigger.at_ms), f"{trigger.cause}, {shown}"),
+            stacked(trigger.rule, trigger.scene),
+            stacked(trigger.user, trigger.id),
+        )
     return table

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import typer
 from pydantic import ValidationError
 from rich.console import Console
+from rich.text import Text
 
 from schemas.settings import Settings
 
@@ -29,6 +30,19 @@ SetOption = Annotated[
     list[str] | None, typer.Option("--set", help="one setting, name=value; lists and maps as JSON; may repeat")
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="print JSON, for programs")]
+
+
+def stacked(first: str, *more: str) -> Text:
+    """A cell of several lines, the first of which counts most: so a table with much to say fits a narrow terminal."""
+    text = Text(first)
+    for each in more:
+        text.append(f"\n{each}", style="dim")
+    return text
+
+
+def counted(number: int, one: str, many: str = "") -> str:
+    """A number with its noun: ``1 rule``, ``1,200 rules``, ``2 people``."""
+    return f"{number:,} {one if number == 1 else many or one + 's'}"
 
 
 def load_settings(file: Path | None, assignments: list[str] | None) -> Settings:

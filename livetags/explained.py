@@ -49,10 +49,15 @@ class Explanation(Struct, frozen=True):
         In the order in which a person would tell them.
     emptied
         Whether the receipt has lost its values because a consent was withdrawn.
+    made_again, taken_as_recorded
+        What of the decision the steps have worked out anew, and what they believe the receipt: only a replay of the
+        input makes that again.
     """
 
     steps: list[Step]
     emptied: bool = False
+    made_again: tuple[str, ...] = ()
+    taken_as_recorded: tuple[str, ...] = ()
 
     @property
     def confirmed(self) -> bool:
@@ -115,7 +120,55 @@ def explain(
             "something was altered, or the person has another pseudonym since a key was rotated"
         )
         steps.append(Step(False, text))
-    return Explanation(steps, emptied)
+    return Explanation(steps, emptied, _made_again(compiled, trigger, by_event), _recorded(compiled, trigger, by_event))
+
+
+def _made_again(compiled: CompiledRule, trigger: Trigger, by_event: bool) -> tuple[str, ...]:
+    rule = compiled.rule
+    told = [
+        "the rule's text",
+        _conditions_made_again(compiled, trigger, by_event) if trigger.values else "",
+        "the half-life's closed form, to a part in a billion" if rule.shape == "fade" else "",
+        "the episode",
+        "the id",
+    ]
+    return tuple(filter(None, told))
+
+
+def _conditions_made_again(compiled: CompiledRule, trigger: Trigger, by_event: bool) -> str:
+    """Empty: none."""
+    rule = compiled.rule
+    if rule.shape == "fade" or _before_the_event(trigger, rule):
+        return ""
+    if by_event:
+        return "its conditions on the values of the receipt" if rule.when or rule.match or rule.until else ""
+    if rule.when and compiled.select.when.of_event:
+        return "its conditions on the event that began it"
+    return "what `match` asks of the event that began it" if rule.match else ""
+
+
+def _recorded(compiled: CompiledRule, trigger: Trigger, by_event: bool) -> tuple[str, ...]:
+    rule = compiled.rule
+    told = ["the values, as the job had worked them out"] if trigger.values else []
+    if rule.shape == "fade":
+        told.append("that the tag had been above before, with no evidence since")
+    elif rule.shape == "absence":
+        told.append("when it began, and that what it waited for did not come")
+    elif rule.shape == "count":
+        told.append("the events that were counted before the last one")
+    elif _before_the_event(trigger, rule):
+        told.append("the weights before the event, and when the situation began")
+    elif rule.shape == "level":
+        lasted = "" if by_event else ", and that it lasted"
+        told.append("when the situation began" + lasted if trigger.cause == "exit" or lasted else "that it was new")
+    if compiled.cooldown_ms or rule.once_per:
+        told.append("that it had not fired too recently")
+    return tuple(told)
+
+
+def _before_the_event(trigger: Trigger, rule: TriggerRule) -> bool:
+    """Whether the evaluator had taken the event's own evidence off, which the receipt doesn't have."""
+    return trigger.cause == "exit" and rule.on == "tags"
 
 
 def differences(recorded: Trigger, replayed: Trigger | None, *, same_logs: bool = True) -> list[str]:
@@ -232,8 +285,7 @@ def _conditions(trigger: Trigger, compiled: CompiledRule, by_event: bool, rules:
         if rule.shape != "fade":
             yield from _beginning(trigger, compiled)
         return
-    if trigger.cause == "exit" and rule.on == "tags":
-        # the evaluator takes the event's own evidence off, which the receipt doesn't have
+    if _before_the_event(trigger, rule):
         yield Step(True, "the end was seen with the weights before the event: a replay makes that decision again")
         return
     values = dict(trigger.values)

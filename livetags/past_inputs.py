@@ -7,6 +7,8 @@ from collections.abc import Sequence
 
 from livetags import ledger
 from livetags.inputs import Input, input_named
+from livetags.runner import Progress
+from sources.records import read_records
 
 
 class NoPastInputs(ValueError):
@@ -57,3 +59,11 @@ def judged_at_ms(runs: Sequence[ledger.RunRecord]) -> int:
     if runs and all(run.status in ("finished", ledger.EMPTY) for run in runs):
         return max(int(run.started_at.timestamp() * 1000) for run in runs)
     return int(time.time() * 1000)
+
+
+def records_in(inputs: Sequence[Input], max_record_bytes: int, progress: Progress) -> int:
+    """How many records files hold: counting is cheap beside replaying them, and tells how far that has come."""
+    progress.step("counting the records")
+    return sum(
+        1 for source in inputs for file in source.files for _ in read_records(source.feed, file, max_record_bytes)
+    )

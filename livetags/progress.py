@@ -51,10 +51,17 @@ class ConsoleProgress(Progress):
         self._step = text
         self._rate_from = None
         self._began_s = time.monotonic()
-        self._bar.reset(self._task, description=text, total=None, completed=0, visible=True, rate="")
+        # a new task: a reset would keep the total of the step before
+        self._bar.remove_task(self._task)
+        self._task = self._bar.add_task(text, total=None, rate="")
         if not self._console.is_terminal:
             self._console.print(f"{text} ...")
             self._printed_s = time.monotonic()
+
+    def rename(self, text: str) -> None:
+        """Say more of the step that is under way."""
+        self._step = text
+        self._bar.update(self._task, description=text)
 
     def events(self, done: int, total: int | None) -> None:
         """Events done of total; the rate is since the step's first report."""

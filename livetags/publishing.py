@@ -6,6 +6,7 @@ from collections import defaultdict
 from itertools import islice
 
 from livetags.embedded import topics
+from livetags.feed_topics import make_topics
 from livetags.inputs import Input, resolve
 from livetags.progress import ConsoleProgress
 from sources.replay import in_step
@@ -18,7 +19,8 @@ _MAX_RECORD_BYTES = 1 << 20
 def publish_in_step(inputs: list[Input], brokers: str, progress: ConsoleProgress) -> int:
     """Publish the records of all inputs, each to its feed's own topic, keyed by identifier; returns how many.
 
-    Topics that are not there are made. Feeds keep step to within some ten thousand records.
+    Topics that are not there are made, also of feeds that the inputs lack: a job with all feeds reads those too. Feeds
+    keep step to within some ten thousand records.
 
     Raises
     ------
@@ -28,6 +30,8 @@ def publish_in_step(inputs: list[Input], brokers: str, progress: ConsoleProgress
     targets = {source.feed.name: resolve(source.feed.name, brokers)[0] for source in inputs}
     for target in targets.values():
         topics.create_topic(target.bootstrap, target.topic, _PARTITIONS)
+    for bootstrap in {target.bootstrap for target in targets.values()}:
+        make_topics(bootstrap, _PARTITIONS)
     records = in_step([(source.feed, source.files) for source in inputs], _MAX_RECORD_BYTES)
     done = 0
     while chunk := list(islice(records, _IN_STEP)):

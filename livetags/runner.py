@@ -19,6 +19,7 @@ from urllib3.exceptions import HTTPError
 from livetags import ledger
 from livetags.dictionary_updates import updates_folder
 from livetags.embedded import topics
+from livetags.feed_topics import refuse_missing_topics
 from livetags.inputs import Input
 from livetags.job_process import PROGRAM, JobProcess
 from livetags.key_file import ensure_keys
@@ -110,12 +111,16 @@ def run_profile_update(
 
     Raises
     ------
+    topics.TopicError
+        When a topic is not there, before anything was started.
     ledger.MixedLogs
         When the stores hold another log of a feed and no savepoint is given.
     job_process.JobFailed
         When the job ends with an error.
     """
     database = settings.clickhouse_database
+    if not settings.kafka_properties:  # those are Flink's names for a log-in, which this client does not have
+        refuse_missing_topics(inputs)
     reach_redis(settings)
     client = prepare_stores(settings)
     local = restore.startswith("file:") or (restore and "://" not in restore)

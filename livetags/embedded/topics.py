@@ -93,6 +93,18 @@ def create_topic(bootstrap: str, topic: str, partitions: int, config: Mapping[st
         time.sleep(0.05)
 
 
+def missing(bootstrap: str, names: Iterable[str], timeout_s: float = 10.0) -> list[str]:
+    """Tell which of the topics are not there, in the order given.
+
+    Raises
+    ------
+    TopicError
+        The broker is away.
+    """
+    known = _metadata(_admin(bootstrap), bootstrap, None, timeout_s).topics
+    return [name for name in names if name not in known]
+
+
 def publish(
     bootstrap: str,
     topic: str,
@@ -346,12 +358,13 @@ def _admin(bootstrap: str) -> Any:
     return AdminClient({"bootstrap.servers": bootstrap, "log_level": 2, "reconnect.backoff.max.ms": 500})
 
 
-def _metadata(admin: Any, bootstrap: str, topic: str | None) -> Any:
+def _metadata(admin: Any, bootstrap: str, topic: str | None, timeout_s: float | None = None) -> Any:
+    patience_s = TIMEOUT_S if timeout_s is None else timeout_s
     try:
-        return admin.list_topics(topic, timeout=TIMEOUT_S) if topic else admin.list_topics(timeout=TIMEOUT_S)
+        return admin.list_topics(topic, timeout=patience_s) if topic else admin.list_topics(timeout=patience_s)
     except KafkaException as error:
         message = (
-            f"no answer from the Kafka broker at {bootstrap} within {TIMEOUT_S:.0f} s: {_say(error)}; check that it "
+            f"no answer from the Kafka broker at {bootstrap} within {patience_s:.0f} s: {_say(error)}; check that it "
             f"runs and that the address is right"
         )
         raise TopicError(message) from error

@@ -13,7 +13,6 @@ from typing import Any
 import h3
 import numpy as np
 import pytest
-import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -24,7 +23,7 @@ from city.situations.habits import Habits
 from livetags.scenes import scenes_folder
 from schemas.purposes import PURPOSES
 from schemas.settings import Settings
-from schemas.trigger_rule import TriggerRule
+from sources.trigger_rules import read_rules
 from tests.city.built_city import BuiltCity
 from udfs.tags import GROUPS
 from udfs.triggers.compiled import compile_rule
@@ -156,8 +155,8 @@ def test_every_shipped_scene_but_that_of_drift_is_told() -> None:
 
 @pytest.mark.parametrize("scene", SCENES)
 def test_the_consent_it_takes_is_that_of_the_rule(scene: str) -> None:
-    document = yaml.load((scenes_folder() / f"{scene}.yaml").read_text("utf-8"), Loader=yaml.BaseLoader)
-    rule = compile_rule(TriggerRule.model_validate(document), Settings().rules(GROUPS).groups)
+    [written] = read_rules([scenes_folder() / f"{scene}.yaml"]).rules
+    rule = compile_rule(written.rule, Settings().rules(GROUPS).groups)
     needed = {"necessary" if PURPOSES[purpose].list == "necessary" else purpose for purpose in rule.purposes}
     assert set(SCENES[scene]) == needed
 

@@ -9,6 +9,7 @@ import pytest
 
 from livetags.cli import app
 from livetags.reference import PAGES
+from sources import FEEDS
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
@@ -37,3 +38,15 @@ def test_links_lead_somewhere(document: Path) -> None:
     for target in re.findall(r"\]\(([^)#]+)", document.read_text()):
         if "://" not in target:
             assert (document.parent / target).exists(), f"{document.name} links to {target}"
+
+
+def test_the_page_about_triggers_says_for_which_feeds_no_rule_fires() -> None:
+    text = (ROOT / "docs" / "triggers.md").read_text()
+    section = text.partition("## For whom rules never fire")[2].partition("\n## ")[0]
+    never, _, linked = section.partition("All other feeds are linked: ")
+    asked_for = {"link", "rights", "rebuild"}  # about persons, not of what they do
+    for feed in FEEDS.values():
+        if feed.linked and feed.name not in asked_for:
+            assert re.search(rf"\b{feed.name}\b", linked), feed.name
+        elif not feed.linked:
+            assert f"`{feed.name}`" in never

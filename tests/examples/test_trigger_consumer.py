@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib.util
+import json
 import queue
 import subprocess
 import sys
@@ -9,14 +11,17 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 import redis
 from made_triggers import trigger
 from store_servers import ValkeyServer
 
+from livetags.embedded import stores
 from schemas.outputs import Removal
 from schemas.redis_keys import trigger_stream_key
+from schemas.settings import Settings
 from sinks.redis_hot import RedisHotSink
 from sinks.trigger_stream import TriggerStream
 
@@ -29,12 +34,12 @@ WAIT_S = 20.0
 class Running:
     """The example as a process; `lines` takes what it prints."""
 
-    def __init__(self, folder: Path, *options: str) -> None:
+    def __init__(self, folder: Path, *options: str, **variables: str) -> None:
         # of a folder that is not the project's: it needs nothing of ours
         self.process = subprocess.Popen(
             [sys.executable, str(EXAMPLE), *options],
             cwd=folder,
-            env={"PYTHONIOENCODING": "utf-8"},
+            env={"PYTHONIOENCODING": "utf-8"} | variables,
             stdout=subprocess.PIPE,
             text=True,
             encoding="utf-8",
@@ -191,10 +196,76 @@ def test_it_outlives_a_stream_that_is_gone_and_a_server_that_crashes(
         send(stream, 1, 2)
         assert running.rules(1) == ["r1"]
         server.kill()
-        assert running.lines(1)[0].startswith("Redis is away")
+        said = running.lines(1)[0]
+        assert said.startswith(f"Redis is away at {server.url.split('/')[2]} (")
+        assert "--url" in said
         server.start()
         send(stream, 2, 3)
         while "r2" not in (line := running.lines(1)[0]):
             assert line.startswith("Redis is away")
     finally:
         server.stop()
+
+
+def test_without_an_address_it_finds_the_embedded_one_else_says_where_it_looked(
+    tmp_path: Path, stream: TriggerStream, valkey: str, prefix: str
+) -> None:
+    send(stream, 0, 1)
+    data = tmp_path / "data"
+    data.mkdir()
+    port = int(valkey.split(":")[2].split("/")[0])
+    (data / "embedded.json").write_text(json.dumps({"redis": port, "clickhouse": 1}))
+    options = ("--prefix", prefix, "--consumer", "one")
+    for name, value in {"LIVETAGS_DATA_DIR": str(data), "LIVETAGS_REDIS_URL": valkey}.items():
+        running = Running(tmp_path, *options, "--group", name, **{name: value})
+        try:
+            assert running.rules(1) == ["r0"]
+        finally:
+            running.kill()
+    running = Running(tmp_path, *options, LIVETAGS_REDIS_URL="redis://user:hunter2@127.0.0.1:1/0")
+    try:
+        said = running.lines(1)[0]
+    finally:
+        running.kill()
+    assert said.startswith("Redis is away at 127.0.0.1:1 (")
+    assert "hunter2" not in said
+
+
+@pytest.fixture
+def example() -> ModuleType:
+    """The example as a module."""
+    spec = importlib.util.spec_from_file_location("trigger_consumer", EXAMPLE)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_it_says_that_redis_has_lost_its_data_but_not_that_it_begins(
+    example: ModuleType, stream: TriggerStream, client: redis.Redis, prefix: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    key = trigger_stream_key(prefix)
+    consumer = example.Consumer(client, key, "g", "one", 60_000)
+    send(stream, 0, 1)
+    while not (found := consumer.read()):
+        pass
+    assert [fields[b"id"] for _, fields in found] == [b"id-0"]
+    assert capsys.readouterr().err == ""
+    client.delete(*client.keys(f"{key}*"))
+    send(stream, 0, 1)  # what a job replays: the ids are forgotten, so it is sent again
+    while not (found := consumer.read()):
+        pass
+    assert [fields[b"id"] for _, fields in found] == [b"id-0"]
+    assert "Redis has lost its data" in capsys.readouterr().err
+
+
+def test_it_finds_what_livetags_up_writes(example: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The example needs nothing of ours, so only this ties it to the file's name and form."""
+    monkeypatch.setattr("livetags.embedded.processes.start", lambda *_, **__: None)
+    urls = stores.up(Settings(data_dir=tmp_path), lambda _: None)
+    monkeypatch.setenv("LIVETAGS_DATA_DIR", str(tmp_path))
+    monkeypatch.delenv("LIVETAGS_REDIS_URL", raising=False)
+    assert example.usual_url() == urls.redis
+    monkeypatch.setenv("LIVETAGS_DATA_DIR", str(tmp_path / "elsewhere"))
+    assert example.usual_url() == "redis://127.0.0.1:6379/0"

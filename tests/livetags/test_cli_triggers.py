@@ -16,8 +16,10 @@ from made_triggers import T0_MS, trigger
 from msgspec.structs import replace as altered
 
 from city import build
-from livetags import ledger
+from livetags import cli_backtest, ledger
+from livetags.backtest import Backtest, Overlap, RuleBacktest
 from livetags.checked_rules import checked_rules
+from livetags.contact_caps import ContactCaps
 from livetags.in_process import replay
 from livetags.inputs import resolve
 from livetags.key_file import ensure_keys
@@ -28,6 +30,7 @@ from schemas.redis_keys import identifier_key
 from schemas.settings import Settings
 from schemas.trigger_rule import TriggerRule
 from sinks.clickhouse_history import ClickHouseHistorySink
+from sinks.trigger_message import as_json
 from sources.dictionaries import load
 from udfs.privacy.pseudonym import KeyedPseudonyms
 from udfs.tags import GROUPS
@@ -94,6 +97,34 @@ def test_the_newest_of_a_person_by_number_and_by_pseudonym(command: Command, fir
     assert [each["id"] for each in found] == ["id-9", "id-8", "id-7"]
     assert [each["latency_ms"] for each in found] == [None, None, 80]
     assert {each["user"] for each in found} == {fired}
+
+
+@pytest.mark.parametrize("columns", [80, 120])
+def test_the_list_says_who_and_fits_the_terminal(
+    command: Command, fired: str, history: ClickHouseHistorySink, monkeypatch: pytest.MonkeyPatch, columns: int
+) -> None:
+    made = trigger(50, fired, id="f" * 32, rule="a-rule-with-quite-a-long-name-of-its-own")
+    history.write_batch([HistoryBatch(receipts=[Receipt(made, made.decided_ms + 1_234)])])
+    monkeypatch.setenv("COLUMNS", str(columns))
+    out = command("triggers", "--rule", made.rule)[1]
+    assert max(map(len, out.splitlines())) <= columns
+    for whole in (fired, made.id, "2026-01-01 00:00:00", "pulse, 1,234 ms"):
+        assert whole in out
+    cells = [line.split("│")[2].strip() for line in out.splitlines() if "│" in line]
+    assert "".join(cells).startswith(made.rule)
+    assert made.scene in " ".join(cells)
+
+
+def test_the_identity_of_an_event_is_text_as_in_the_stream(
+    command: Command, person: str, history: ClickHouseHistorySink
+) -> None:
+    made = trigger(1, person, event_id=2**64 - 1)
+    history.write_batch([HistoryBatch(receipts=[Receipt(made, 7)])])
+    in_stream = json.loads(as_json(made))["event_id"]
+    assert in_stream == "18446744073709551615"
+    [listed] = json.loads(command("triggers", "--last", "1", "--json")[1])
+    assert listed["event_id"] == in_stream
+    assert json.loads(command("trigger", made.id, "--json")[1])["receipt"]["event_id"] == in_stream
 
 
 def test_the_newest_of_a_rule_and_of_everybody(command: Command, fired: str) -> None:
@@ -181,14 +212,41 @@ def test_every_scene_s_decision_is_explained(in_city: Command, city: City) -> No
     for rule in sorted(rules):
         code, out, _ = in_city("trigger", city.first_of(rule).id, "--explain")
         assert code == 0, (rule, out)
-        assert out.splitlines()[-1] == "the decision is confirmed"
+        assert out.splitlines()[-1] == "the decision is confirmed, as far as the receipt goes"
     report = json.loads(in_city("trigger", city.first_of("traffic-80-used").id, "--explain", "--json")[1])
     assert report["explanation"]["confirmed"]
     assert any("remaining_share <= 0.2 is true" in step["text"] for step in report["explanation"]["steps"])
 
 
+def test_an_explanation_says_what_was_made_again_and_what_was_not(in_city: Command, city: City) -> None:
+    def scope(rule: str) -> tuple[str, str]:
+        told = json.loads(in_city("trigger", city.first_of(rule).id, "--explain", "--json")[1])["explanation"]
+        assert told["replayed"] is None
+        return "; ".join(told["made_again"]), "; ".join(told["taken_as_recorded"])
+
+    again, recorded = scope("traffic-80-used")  # by an event
+    assert "its conditions on the values of the receipt" in again
+    assert "the values, as the job had worked them out" in recorded
+    again, recorded = scope("mall-stay")  # by time alone
+    assert "its conditions on the event that began it" in again
+    assert "when the situation began, and that it lasted" in recorded
+    again, recorded = scope("contact-rested")  # a fading has no event
+    assert "conditions" not in again
+    assert "the half-life's closed form, to a part in a billion" in again
+    assert "that the tag had been above before" in recorded
+    assert "the events that were counted before the last one" in scope("games-binge")[1]
+    out = " ".join(in_city("trigger", city.first_of("mall-stay").id, "--explain")[1].split())
+    assert "made again, bit for bit: the rule's text, its conditions on the event that began it, the episode" in out
+    assert "taken as recorded: the values, as the job had worked them out; when the situation began" in out
+    assert "--input FOLDER" in out
+
+
 def test_a_replay_fires_the_very_same_trigger(in_city: Command, city: City) -> None:
     fired = city.first_of("contact-rested")  # by time alone
+    code, out, err = in_city("trigger", fired.id, "--input", str(city.folder), "--json")
+    assert json.loads(out)["explanation"]["taken_as_recorded"] == [], "the replay makes all of it again"
+    records = sum(json.loads((city.folder / "truth" / "summary.json").read_text())["events"].values())
+    assert f"replaying all {records:,} records" in err, "what there is to wait for is said beforehand"
     code, out, _ = in_city("trigger", fired.id, "--explain", "--input", str(city.folder))
     assert code == 0, out
     assert "the replay fires the very same trigger" in out
@@ -245,7 +303,7 @@ def tried(in_city: Command, city: City, tmp_path: Path) -> Path:
     assert in_city("rules", "publish", str(scenes_folder()))[0] == 0
     text = (scenes_folder() / "mall-stay.yaml").read_text()
     file = tmp_path / "mall-stay.yaml"
-    file.write_text(text.replace("version: 1", "version: 2").replace("hold: 30m", "hold: 21m"))
+    file.write_text(text.replace("version: 2", "version: 3").replace("hold: 30m", "hold: 21m"))
     return file
 
 
@@ -256,10 +314,10 @@ def test_a_rule_is_tried_out_beside_those_in_force(in_city: Command, city: City,
     told = json.loads(out)
     stay, school = told["rules"]
     was = [each for each in city.fired if each.rule == "mall-stay" and each.at_ms <= told["until_ms"]]
-    assert (stay["rule"], stay["version"], stay["fired_before"]) == ("mall-stay", 2, len(was))
+    assert (stay["rule"], stay["version"], stay["fired_before"]) == ("mall-stay", 3, len(was))
     assert stay["fired"] > stay["fired_before"]
     assert stay["people"] >= len({each.user for each in was})
-    assert (school["fired"], school["version"]) == (school["fired_before"], 1)
+    assert (school["fired"], school["version"]) == (school["fired_before"], 2)
     assert told["days"] == pytest.approx(10.0, abs=0.1)
     assert 0 < stay["contacts"] < stay["fired"]
     overlap = {each["rule"]: each["people"] for each in stay["overlaps"]}["video-music-opened"]
@@ -276,6 +334,13 @@ def test_a_rule_is_tried_out_beside_those_in_force(in_city: Command, city: City,
     assert cells[2] == cells[6] == str(stay["fired"])  # nearly no caps: every trigger is a contact
 
 
+@pytest.mark.parametrize(("number", "said"), [(1, "1 person, 1 time within"), (2, "2 people, 2 times within")])
+def test_one_is_no_plural(capsys: pytest.CaptureFixture[str], number: int, said: str) -> None:
+    rule = RuleBacktest("a", 1, number, number, None, 1.0, 1, [Overlap("b", number, number)])
+    cli_backtest._show(Backtest(0, 1, 1.0, [rule], 0, 1), ContactCaps(1, 3, 22, 8, 0))
+    assert f"a and b: {said} an hour" in capsys.readouterr().out
+
+
 def test_it_finds_what_the_runs_have_read(
     in_city: Command, city: City, tried: Path, clickhouse_client: Client, database: str
 ) -> None:
@@ -287,7 +352,8 @@ def test_it_finds_what_the_runs_have_read(
     ledger.record(clickhouse_client, database, ledger.RunRecord("r", "profile_update", [], "finished", started), inputs)
     code, out, err = in_city("rules", "backtest", str(tried), "--days", "2", "--json")
     assert code == 0
-    assert "replaying" in err
+    records = sum(json.loads((city.folder / "truth" / "summary.json").read_text())["events"].values())
+    assert f"replaying all {records:,} records under 27 rules" in err, "26 scenes, one of them in two versions"
     told = json.loads(out)
     assert told["days"] == 2.0
     begin, end = told["from_ms"], told["until_ms"]

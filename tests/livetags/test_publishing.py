@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import time
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import pytest
 from rich.console import Console
 
 from city import build
 from livetags import publishing
-from livetags.embedded import kafka_broker, topics
+from livetags.embedded import jars, java, kafka_broker, topics
 from livetags.inputs import Input, resolve
 from livetags.progress import ConsoleProgress
 from livetags.publishing import publish_in_step
+from sources import FEEDS
 from sources.records import read_records
 from sources.replay import in_step
 
@@ -49,8 +51,9 @@ def test_feeds_keep_step(inputs: list[Input], monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(publishing, "_IN_STEP", 500)
     monkeypatch.setattr(topics, "publish", note)
     monkeypatch.setattr(topics, "create_topic", lambda bootstrap, topic, partitions: made.update({topic: partitions}))
+    monkeypatch.setattr(topics, "missing", lambda bootstrap, names: [name for name in names if name not in made])
     assert publish(inputs, "kafka://nowhere:1") == len(sent) > 2_000
-    assert set(made) == {source.feed.topic for source in inputs}
+    assert set(made) == {feed.topic for feed in FEEDS.values()}, "a job with all feeds reads those without records too"
 
     replay = [
         (inputs[number].feed.topic, value)
@@ -86,3 +89,41 @@ def test_a_broker_that_is_away_is_said_to_be(inputs: list[Input], monkeypatch: p
     monkeypatch.setattr(topics, "TIMEOUT_S", 1.0)
     with pytest.raises(topics.TopicError, match="no answer from the Kafka broker"):
         publish(inputs, f"kafka://127.0.0.1:{kafka_broker.free_port()}")
+
+
+@pytest.mark.kafka
+def test_a_job_with_all_feeds_finds_its_topics_and_missing_ones_are_named_at_once(
+    livetags: Callable[..., tuple[int, str, str]],
+    tmp_path_factory: pytest.TempPathFactory,
+    inputs: list[Input],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("LIVETAGS_REDIS_URL", "redis://127.0.0.1:1")  # neither is looked for before the topics
+    monkeypatch.setenv("LIVETAGS_CLICKHOUSE_URL", "http://127.0.0.1:1")
+    folder = tmp_path_factory.mktemp("kafka")
+    fetched = jars.fetch("kafka-broker", jars.DEFAULT_FOLDER)
+    with kafka_broker.KafkaBroker(folder, java.java_home(), fetched) as broker:
+        brokers = f"kafka://{broker.bootstrap}"
+        topics.create_topic(broker.bootstrap, FEEDS["dpi"].topic, 1)
+        everything = ("run", "profile_update", "--feed", "all", "--input", brokers)
+        for more in ([], ["--unbounded"]):
+            began = time.monotonic()
+            code, _, err = livetags(*everything, *more)
+            assert time.monotonic() - began < 15
+            told = " ".join(err.split())
+            assert code == 2
+            for feed in FEEDS.values():
+                assert (f" {feed.topic}," in told or f" {feed.topic} at" in told) == (feed.name != "dpi")
+            assert f"livetags publish FOLDER --to {brokers}" in told
+        some = [source for source in inputs if source.feed.name in ("link", "dpi")]
+        with pytest.raises(topics.TopicError, match="has 1 partitions, expected 4"):
+            publish(some, brokers)
+        topics.create_topic(broker.bootstrap, FEEDS["rights"].topic, 2)  # of whoever runs the broker: left as it is
+        publish([source for source in some if source.feed.name == "link"], brokers)
+        assert topics.missing(broker.bootstrap, [feed.topic for feed in FEEDS.values()]) == []
+        assert sum(topics.end_offsets(broker.bootstrap, FEEDS["rebuild"].topic).values()) == 0
+        code, _, err = livetags(*everything)
+        assert code == 2
+        assert "Redis at redis://127.0.0.1:1 does not answer" in " ".join(err.split()), (
+            "the topics are there, so it looks for the stores"
+        )
