@@ -12,7 +12,7 @@ from pathlib import Path
 from city import beginning, browsing, calling, dictionaries, paying, signalling, truth
 from city.charging import Charging
 from city.clock import DAY_MS, START_MS, local_midnight
-from city.delivery import FeedFile
+from city.delivery import Delivery, FeedFile
 from city.feeds import feeds
 from city.geography import Geography, lay_out
 from city.marks import KINDS
@@ -48,7 +48,12 @@ class CityReport:
 
 
 def build(
-    out: Path, subscribers: int, days: int, seed: int, on_progress: Callable[[int], None] | None = None
+    out: Path,
+    subscribers: int,
+    days: int,
+    seed: int,
+    on_progress: Callable[[int], None] | None = None,
+    delivery: Delivery | None = None,
 ) -> CityReport:
     """Build a city into a folder: feeds, dictionaries and the truth.
 
@@ -65,6 +70,8 @@ def build(
         Not negative.
     on_progress
         Called with the number of records written so far, several times a day.
+    delivery
+        How badly records are delivered; default: the usual dirt.
 
     Raises
     ------
@@ -83,7 +90,7 @@ def build(
     with ExitStack() as stack:
         dirt_file = stack.enter_context((told / "dirt.jsonl").open("w", encoding="utf-8"))
         files = {
-            name: FeedFile(feed, out, dirt_file, people.latency_ms, seed)
+            name: FeedFile(feed, out, dirt_file, people.latency_ms, seed, delivery or Delivery())
             for name, feed in feeds(people, geography).items()
         }
         for file in files.values():
@@ -95,9 +102,10 @@ def build(
             lived = {
                 name: _within_life(rows, people, end_ms, name in _BEGINNINGS) for name, rows in feeds_of_day.items()
             }
-            book.day_of(day, lived, meters)
             for name, rows in lived.items():
                 files[name].add(rows)
+            book.day_of(day, lived, meters)
+            for name in lived:
                 written += files[name].deliver() if last else files[name].deliver(local_midnight(day + 1))
                 if on_progress:
                     on_progress(written)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, TextIO
 
@@ -13,14 +14,49 @@ from city.feeds import Feed
 from city.rows import Bools, Ints, Rows, joined
 from city.wire import encode
 
-_DUPLICATES, _GARBAGE, _LATE, _SHUFFLED = 0.008, 0.001, 0.005, 0.01
-_LATE_MS = (HOUR_MS, 20 * HOUR_MS)
+_GARBAGE = 0.001
+_LATE_FROM_MS = HOUR_MS
 _SHUFFLED_MS = (20 * SECOND_MS, 15 * MINUTE_MS)
 _REPEATED_SOON_MS = (SECOND_MS, 10 * MINUTE_MS)
 _REPEATED_MS = (HOUR_MS, 24 * HOUR_MS)  # after an arrival up to 20 h late: within 48 h of the event
+_MOST_DIRT = 0.5
 _REPEATED_SOON = 0.85
 _BLOCK = 1 << 15
 _NEVER = 1 << 61
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """How badly records are delivered.
+
+    Attributes
+    ----------
+    late_share, late_hours
+        Share of the records that come an hour to so many hours late.
+    shuffle_share
+        Share that comes 20 s to 15 minutes late, so after others.
+    repeat_share
+        Share that comes twice.
+
+    Raises
+    ------
+    ValueError
+        For shares below 0 or of more than half of the records together, or lateness of an hour or less.
+    """
+
+    late_share: float = 0.005
+    late_hours: float = 20.0
+    shuffle_share: float = 0.01
+    repeat_share: float = 0.008
+
+    def __post_init__(self) -> None:
+        shares = (self.late_share, self.shuffle_share, self.repeat_share)
+        if min(shares) < 0 or sum(shares) > _MOST_DIRT:
+            msg = f"shares late, shuffled and repeated: expected 0 or more, together at most {_MOST_DIRT}, got "
+            raise ValueError(msg + ", ".join(map(str, shares)))
+        if self.late_hours <= 1:
+            msg = f"hours that records are late: expected more than 1, got {self.late_hours}"
+            raise ValueError(msg)
 
 
 class FeedFile:
@@ -38,10 +74,13 @@ class FeedFile:
         Of each subscriber: the same for all clean records, so those of one subscriber keep their order.
     seed
         Of the city.
+    delivery
+        How badly records are delivered.
     """
 
-    def __init__(self, feed: Feed, folder: Path, dirt: TextIO, latency_ms: Ints, seed: int) -> None:
+    def __init__(self, feed: Feed, folder: Path, dirt: TextIO, latency_ms: Ints, seed: int, delivery: Delivery) -> None:
         self.feed = feed
+        self._delivery = delivery
         self.written = 0
         self.dirt_counts: dict[str, int] = dict.fromkeys(marks.KINDS, 0)
         self._dirt = dirt
@@ -52,10 +91,11 @@ class FeedFile:
         self._file: BinaryIO = (folder / f"{feed.name}.pb").open("wb")
 
     def add(self, rows: Rows) -> None:
-        """Take events in; they are written by a later `deliver`."""
+        """Take events in; they are written by a later `deliver`. Their column ``arrival`` says when."""
         if not len(rows):
+            rows["record"] = rows["arrival"] = rows["time"]
             return
-        rng, n = self._rng, len(rows)
+        rng, n, delivery = self._rng, len(rows), self._delivery
         rows["record"] = self._next_record + np.arange(n)
         self._next_record += n
         rows["arrival"] = rows["time"] + self._latency_ms[rows["who"]]
@@ -63,14 +103,17 @@ class FeedFile:
         if self.feed.wanders:
             # From the far end of the same draw, so that a record is one thing only.
             loose = (rows["marks"] & marks.STEADY) == 0
-            self._delay(rows, loose & (luck > 1 - _LATE), _LATE_MS, marks.LATE)
-            self._delay(rows, loose & (luck < 1 - _LATE) & (luck > 1 - _LATE - _SHUFFLED), _SHUFFLED_MS, marks.SHUFFLED)
-        repeated = rows.take(np.flatnonzero(luck < _DUPLICATES))
+            late, shuffled = 1 - delivery.late_share, 1 - delivery.late_share - delivery.shuffle_share
+            late_ms = (_LATE_FROM_MS, round(delivery.late_hours * HOUR_MS))
+            self._delay(rows, loose & (luck > late), late_ms, marks.LATE)
+            self._delay(rows, loose & (luck < late) & (luck > shuffled), _SHUFFLED_MS, marks.SHUFFLED)
+        repeated = rows.take(np.flatnonzero(luck < delivery.repeat_share))
         repeated["marks"][:] = marks.DUPLICATE
         soon = rng.integers(*_REPEATED_SOON_MS, len(repeated))
         later = rng.integers(*_REPEATED_MS, len(repeated))
         repeated["arrival"] += np.where(rng.random(len(repeated)) < _REPEATED_SOON, soon, later)
-        damaged = rows.take(np.flatnonzero((luck >= _DUPLICATES) & (luck < _DUPLICATES + _GARBAGE)))
+        spoilt = (luck >= delivery.repeat_share) & (luck < delivery.repeat_share + _GARBAGE)
+        damaged = rows.take(np.flatnonzero(spoilt))
         damaged["marks"][:] = rng.choice(garbage.MARKS, len(damaged), p=garbage.SHARES)
         damaged["arrival"] += rng.integers(*_REPEATED_SOON_MS, len(damaged))
         self._pending += [rows, repeated, damaged]

@@ -1,16 +1,18 @@
-"""Situations that have really arisen: a simulated city tells of them; of a scene about drift they are the alarms."""
+"""Situations that have really arisen, as a simulated city tells of them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from msgspec import Struct
 
-from livetags.city_truth import Subscriber, lines_of
-from schemas.outputs import Alarm
+from livetags.city_truth import lines_of
 from schemas.pseudonyms import Pseudonyms
+
+Doubt = Literal["", "doubtful", "unseen", "apparent"]
+"""Why nobody can tell: it may be noticed and need not be (``doubtful``); it happened, and late records hide it
+(``unseen``); it did not happen so, and late records make it look so (``apparent``). Empty: it can be told."""
 
 
 class Arisen(NamedTuple):
@@ -24,14 +26,14 @@ class Arisen(NamedTuple):
         Pseudonym of the person.
     at_ms
         When it arose, milliseconds since the epoch.
-    doubtful
-        Nobody could tell: it may be noticed and need not be.
+    doubt
+        Why nobody can tell, if so.
     """
 
     scene: str
     user: str
     at_ms: int
-    doubtful: bool = False
+    doubt: Doubt = ""
 
 
 class _Line(Struct):
@@ -39,6 +41,12 @@ class _Line(Struct):
     person_ref: str
     at_ms: int
     doubtful: bool = False
+    unseen: bool = False
+    apparent: bool = False
+
+    @property
+    def doubt(self) -> Doubt:
+        return "doubtful" if self.doubtful else "unseen" if self.unseen else "apparent" if self.apparent else ""
 
 
 def arisen(truth: Path, pseudonyms: Pseudonyms) -> list[Arisen]:
@@ -54,19 +62,5 @@ def arisen(truth: Path, pseudonyms: Pseudonyms) -> list[Arisen]:
         msg = f"no situations in {truth}: expected truth/situations.jsonl in a folder that `livetags city` wrote"
         raise FileNotFoundError(msg)
     return [
-        Arisen(line.scene, pseudonyms.person(line.person_ref), line.at_ms, line.doubtful)
-        for line in lines_of(file, _Line)
+        Arisen(line.scene, pseudonyms.person(line.person_ref), line.at_ms, line.doubt) for line in lines_of(file, _Line)
     ]
-
-
-def arisen_by_alarms(
-    scene: str, alarms: Iterable[Alarm], people: Iterable[Subscriber], pseudonyms: Pseudonyms
-) -> list[Arisen]:
-    """Situations of a scene that repeats alarms of changed shares: the alarms, several words on one being one.
-
-    How well alarms notice planted changes is judged elsewhere (`livetags.planted`); here it is that each is passed on.
-    It is doubtful whether one should be of who has no consent to marketing at the end: they may have had it then.
-    """
-    marketing = {pseudonyms.person(person.person_ref) for person in people if person.consents.get("marketing", False)}
-    raised = {(alarm.user, alarm.at_ms) for alarm in alarms if alarm.kind == "shares"}
-    return [Arisen(scene, user, at_ms, user not in marketing) for user, at_ms in sorted(raised)]

@@ -13,17 +13,17 @@ import typer
 from rich.table import Table
 
 from livetags import rule_topic, rule_updates
-from livetags.checked_rules import RulesRefused, checked_rules
+from livetags.checked_rules import RulesRefused, checked_rules, rule_warnings
 from livetags.console import AsJson, SetOption, SettingsFile, app, counted, err, load_settings, out, stacked
 from livetags.rule_diff import rule_diff
 from livetags.rule_schema import rule_schema_text
-from livetags.rule_updates import NotPublishable
+from livetags.rule_updates import NotPublishable, news
 from schemas.rule_log import RuleLog
-from schemas.rule_update import RuleUpdate
+from schemas.rule_update import DamagedRules, RuleUpdate
 from schemas.settings import Settings
 from schemas.trigger_rule import TriggerRule
 from sources.core_yaml import written
-from sources.trigger_rules import WrittenRule
+from sources.trigger_rules import Fault, WrittenRule
 
 rules_app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(rules_app, name="rules")
@@ -47,8 +47,14 @@ def rules() -> None:
 
 
 @rules_app.command()
-def check(paths: Paths, as_json: AsJson = False, settings: SettingsFile = None, set_: SetOption = None) -> None:
-    """Check rules: whether a job could use them. Says everything that is wrong, as file:line: field: reason.
+def check(
+    paths: Paths,
+    topic: Topic = False,
+    as_json: AsJson = False,
+    settings: SettingsFile = None,
+    set_: SetOption = None,
+) -> None:
+    """Check rules, also against what is published: whether a job could use them. Says all mistakes, with their lines.
 
     \b
     Examples:
@@ -58,18 +64,21 @@ def check(paths: Paths, as_json: AsJson = False, settings: SettingsFile = None, 
     chosen = load_settings(settings, set_)
     try:
         checked = checked_rules(paths, chosen)
+        _refuse_contradictions(checked, chosen, topic)
     except RulesRefused as refused:
         if not as_json:
             raise _refused(refused) from None
-        faults = [
-            {"file": str(each.file), "line": each.line, "field": each.field, "reason": each.reason}
-            for each in refused.faults
-        ]
-        print(json.dumps({"ok": False, "faults": faults}, ensure_ascii=False))
+        print(json.dumps({"ok": False, "faults": list(map(_as_json, refused.faults))}, ensure_ascii=False))
         raise typer.Exit(1) from None
+    warnings = rule_warnings(checked)
     if as_json:
-        print(json.dumps({"ok": True, "rules": [each.rule.id for each in checked]}))
+        found: dict[str, object] = {"ok": True, "rules": [each.rule.id for each in checked]}
+        if warnings:
+            found["warnings"] = [_as_json(each) for each in warnings]
+        print(json.dumps(found, ensure_ascii=False))
         return
+    for warning in warnings:
+        err.print(f"{warning.file}:{warning.line}: warning: {warning.field}: {warning.reason}", markup=False)
     files = {each.file for each in checked}
     out.print(f"{counted(len(checked), 'rule')} in {counted(len(files), 'file')} can be used")
 
@@ -169,10 +178,10 @@ def diff(
         print(msgspec.json.encode(found).decode())
     else:
         for id_, lines in found.changed.items():
+            out.print(f"changed: {id_}" + _would_be_refused(found.refused.get(id_)), markup=False, soft_wrap=True)
             for line in lines:
                 style = "green" if line.startswith("+") else "red" if line.startswith("-") else None
-                out.print(line, style=style, markup=False, highlight=False, soft_wrap=True)
-            out.print(f"changed: {id_}" + _would_be_refused(found.refused.get(id_)))
+                out.print(f"  {line}", style=style, markup=False, highlight=False, soft_wrap=True)
         for id_ in found.new:
             out.print(f"new: {id_}" + _would_be_refused(found.refused.get(id_)))
         for id_ in found.missing:
@@ -208,9 +217,7 @@ def publish(
     try:
         update = _place(topic).publish(chosen, wanted)
     except NotPublishable as refused:
-        by_id = {each.rule.id: each for each in checked}
-        faults = [by_id[id_].fault("version", f"{id_}: {reason}") for id_, reason in refused.reasons.items()]
-        raise _refused(RulesRefused(faults)) from None
+        raise _refused(RulesRefused(contradictions(checked, refused))) from None
     ids = [json.loads(document)["id"] for document in update.rules]
     if as_json:
         print(json.dumps({"published": ids, "same": len(wanted) - len(ids)}))
@@ -284,6 +291,34 @@ def checked_or_refused(paths: Sequence[Path], chosen: Settings) -> list[WrittenR
         return checked_rules(paths, chosen)
     except RulesRefused as refused:
         raise _refused(refused) from None
+
+
+def _refuse_contradictions(checked: Sequence[WrittenRule], chosen: Settings, topic: bool) -> None:
+    """Raise `RulesRefused` for what is published otherwise; where that can't be read from here, say so."""
+    try:
+        log = _place(topic).published(chosen)
+    except (DamagedRules, ValueError) as error:
+        if topic:
+            raise
+        err.print(f"not compared with what is published: {error}", markup=False, soft_wrap=True)
+        return
+    try:
+        news(log, [each.rule for each in checked], (), 0)
+    except NotPublishable as refused:
+        raise RulesRefused(contradictions(checked, refused)) from None
+
+
+def contradictions(checked: Sequence[WrittenRule], refused: NotPublishable) -> list[Fault]:
+    """What of written rules contradicts what is published, at the lines of the fields concerned."""
+    by_id = {each.rule.id: each for each in checked}
+    return [
+        by_id[id_].fault(refused.fields.get(id_, "version"), f"{id_}: {reason}")
+        for id_, reason in refused.reasons.items()
+    ]
+
+
+def _as_json(fault: Fault) -> dict[str, object]:
+    return {"file": str(fault.file), "line": fault.line, "field": fault.field, "reason": fault.reason}
 
 
 def _refused(refused: RulesRefused) -> typer.Exit:

@@ -103,7 +103,10 @@ def rule_words_page() -> str:
                 "for one of them is looked at, whatever the event.",
             ]
             continue
-        lines += ["", f"## on: {name}", "", f"Purpose: `{kind.purpose}`.", "", *_word_table(kind.variables)]
+        come = (
+            f" Comes from the feed{'s' if len(kind.feeds) > 1 else ''} {', '.join(kind.feeds)}." if kind.feeds else ""
+        )
+        lines += ["", f"## on: {name}", "", f"Purpose: `{kind.purpose}`.{come}", "", *_word_table(kind.variables)]
     lines += ["", "## Circumstances", "", "With every kind of event.", "", *_word_table(CIRCUMSTANCES, purposes=True)]
     lines += [
         "",

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from difflib import unified_diff
+from typing import Any
 
 from msgspec import Struct
 
 from livetags.rule_updates import NotPublishable, news
 from schemas.rule_log import RuleLog
 from schemas.trigger_rule import TriggerRule
-from sources.core_yaml import written
+from sources.core_yaml import inline
+
+_SHORT = 80
 
 
 class RuleDiff(Struct):
@@ -21,7 +23,7 @@ class RuleDiff(Struct):
     new, same, missing
         Ids: not in force; in force as written; in force and not written.
     changed
-        Id -> unified diff of the YAML, from what is in force to what is written.
+        Id -> lines ``field: in force -> written``, of the fields that differ; of long ones a line each, with - and +.
     refused
         Id -> why it would not be published.
     """
@@ -59,6 +61,22 @@ def rule_diff(log: RuleLog, rules: Sequence[TriggerRule]) -> RuleDiff:
 
 
 def _lines(before: TriggerRule, after: TriggerRule) -> list[str]:
-    old, new = (written(rule.document()).splitlines() for rule in (before, after))
-    names = (f"{before.id} version {before.version}, in force", f"{after.id} version {after.version}, written")
-    return list(unified_diff(old, new, *names, lineterm=""))
+    """What differs, field by field, in the order in which rules are written."""
+    old, new = before.document(), after.document()
+    lines = []
+    for field in TriggerRule.model_fields:
+        was, now = (_text(each.get(field)) for each in (old, new))
+        if was == now:
+            continue
+        if len(was) + len(now) <= _SHORT:
+            lines.append(f"{field}: {was} -> {now}")
+        else:
+            lines += [f"- {field}: {was}", f"+ {field}: {now}"]
+    return lines
+
+
+def _text(value: Any) -> str:
+    """A field's value on one line, as YAML; of one that is not written a dash."""
+    if value is None:
+        return "-"
+    return value if isinstance(value, str) else inline(value)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from hashlib import blake2b
+from types import MappingProxyType
 
 from livetags.watched_folder import drop, folder_uri, local_folder
+from schemas.rule_change import contradiction
 from schemas.rule_log import RuleLog
 from schemas.rule_update import RuleUpdate, pack_rules
 from schemas.settings import Settings
@@ -16,10 +18,11 @@ from sources.rule_folder import read_rule_folder
 
 
 class NotPublishable(ValueError):
-    """Rules that contradict what is published; `reasons` by id say how, and what to do."""
+    """Rules that contradict what is published; `reasons` by id say how, and what to do, `fields` which field it is."""
 
-    def __init__(self, reasons: dict[str, str]) -> None:
+    def __init__(self, reasons: dict[str, str], fields: Mapping[str, str] = MappingProxyType({})) -> None:
         self.reasons = reasons
+        self.fields = fields
         super().__init__("\n".join(f"{id_}: {reason}" for id_, reason in reasons.items()))
 
 
@@ -65,11 +68,12 @@ def news(log: RuleLog, rules: Sequence[TriggerRule], retired: Sequence[str], now
     Raises
     ------
     NotPublishable
-        For a version that is published with another content or lower than one that is, and for withdrawing an id that
-        was never published.
+        For a version that is published with another content, is lower than one that is, or is about something else
+        than those before it (`schemas.rule_change`), and for withdrawing an id that was never published.
     """
     current = log.current()
     reasons: dict[str, str] = {}
+    fields: dict[str, str] = {}
     documents = []
     for rule in rules:
         known = log.versions(rule.id)
@@ -78,14 +82,14 @@ def news(log: RuleLog, rules: Sequence[TriggerRule], retired: Sequence[str], now
             reasons[rule.id] = (
                 f"version {newest} is published, got the older {rule.version}: raise version to {newest + 1}"
             )
-        elif rule.version == newest and rule != known[newest]:
-            reasons[rule.id] = f"version {newest} is published with another content: raise version to {newest + 1}"
+        elif (why := contradiction(known.values(), rule)) is not None:
+            reasons[rule.id], fields[rule.id] = why.reason, why.field
         elif current.get(rule.id) != rule:
             documents.append(json.dumps(rule.document(), ensure_ascii=False))
     for id_ in retired:
         if id_ not in current and id_ not in log.retired:
             reasons[id_] = f"never published: expected one of {', '.join(current) or 'none, for no rule is in force'}"
     if reasons:
-        raise NotPublishable(reasons)
+        raise NotPublishable(reasons, fields)
     published_ms = max(now_ms, log.newest_ms + 1)
     return RuleUpdate(published_ms, tuple(documents), tuple(id_ for id_ in dict.fromkeys(retired) if id_ in current))

@@ -3,42 +3,40 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
 
 import numpy as np
 from msgspec import Struct
 
-from livetags.arisen import Arisen
+from livetags.arisen import Arisen, Doubt
+from livetags.wilson import wilson
 from schemas.outputs import Trigger
 
+BAR = 0.98
+"""What precision and recall should be at least."""
 _MS = timedelta(milliseconds=1)
+_Times = Mapping[tuple[Doubt, str, str], list[int]]
 
+USUAL_TOLERANCE = timedelta(minutes=1)
+"""A trigger has the time of the record that made it fire, or the instant at which time alone did: if all comes in time
+it is that of the situation to the millisecond."""
+_NEXT_HANDOVER = timedelta(minutes=5)
+"""A handover that comes out of order begins no stay, the next one in the district does: minutes later."""
+_OUT_OF_ORDER = timedelta(minutes=15)
+"""Of a period's first the one that comes first is noticed: records come out of order by so much."""
 TOLERANCE: dict[str, timedelta] = {
-    "traffic-80-used": timedelta(hours=12),
-    "traffic-all-used": timedelta(hours=12),
-    "traffic-runs-out": timedelta(days=3),
-    "traffic-surge": timedelta(hours=12),
-    "mall-stay": timedelta(hours=12),
-    "video-music-opened": timedelta(hours=12),
-    "games-binge": timedelta(hours=12),
-    "property-site-opened": timedelta(days=3),
-    "car-brand-visits": timedelta(days=3),
-    "renovation-search": timedelta(hours=12),
-    "home-seeker": timedelta(days=1),
-    "contact-rested": timedelta(days=1),
-    "packs-not-ordered": timedelta(hours=6),
-    "sms-not-clicked": timedelta(hours=2),
-    "interests-changed": timedelta(days=1),
-    "recharge-large": timedelta(days=10),
-    "group-calls": timedelta(days=14),
+    "airport-left": _NEXT_HANDOVER,
+    "station-entered": _NEXT_HANDOVER,
+    "school-stay": _NEXT_HANDOVER,
+    "mall-stay": _NEXT_HANDOVER,
+    "video-music-opened": _OUT_OF_ORDER,
+    "property-site-opened": _OUT_OF_ORDER,
+    "renovation-search": _OUT_OF_ORDER,
+    "games-binge": _OUT_OF_ORDER,
+    "traffic-surge": _OUT_OF_ORDER,
 }
-"""How far a trigger may be from its situation, either way, by scene; of the others an hour.
-
-The next reading makes up for one that is late: hours. Of what happens once a day, a week or in three weeks another
-occasion than the first may be noticed first: half of that. A late event can change where a count begins: its window.
-"""
-USUAL_TOLERANCE = timedelta(hours=1)
+"""How far a trigger may be from its situation, either way, by scene; of the others a minute."""
 
 
 class SceneScore(Struct, frozen=True):
@@ -49,89 +47,127 @@ class SceneScore(Struct, frozen=True):
     scene
         Id of the rule.
     planted
-        Situations without doubt.
+        Situations that can be told.
     fired
         Triggers, each counted once.
     matched
-        Pairs of the two: the same person, at about the same time.
-    excused
-        Triggers of doubtful situations: neither right nor wrong.
+        Pairs of the two: the same person, within the tolerance.
+    doubtful
+        Triggers of situations of which nobody can tell, whatever comes when: neither right nor wrong.
+    unseen, unseen_matched
+        Situations that late records hide, and those that were noticed all the same.
+    apparent, apparent_matched
+        What only looks like a situation because records are late, and triggers of such.
     tolerance_s
-        What "about" means.
-    late_s_median, late_s_p99
+        How far a trigger may be from its situation, either way.
+    late_s_median, late_s_p90
         Time of the trigger minus that of the situation, of the pairs, event time; NaN without any.
     """
 
     scene: str
-    planted: int
-    fired: int
-    matched: int
-    excused: int
-    tolerance_s: float
-    late_s_median: float
-    late_s_p99: float
+    planted: int = 0
+    fired: int = 0
+    matched: int = 0
+    doubtful: int = 0
+    unseen: int = 0
+    unseen_matched: int = 0
+    apparent: int = 0
+    apparent_matched: int = 0
+    tolerance_s: float = USUAL_TOLERANCE.total_seconds()
+    late_s_median: float = float("nan")
+    late_s_p90: float = float("nan")
+
+    @property
+    def judged(self) -> int:
+        """Triggers that are right or wrong."""
+        return self.fired - self.doubtful - self.unseen_matched - self.apparent_matched
 
     @property
     def precision(self) -> float:
-        """Share of the triggers that are right, excused ones aside; NaN without any."""
-        judged = self.fired - self.excused
-        return self.matched / judged if judged else float("nan")
+        """Share of the judged triggers that are right; NaN without any."""
+        return _share(self.matched, self.judged)
 
     @property
     def recall(self) -> float:
         """Share of the situations that were noticed; NaN without any."""
-        return self.matched / self.planted if self.planted else float("nan")
+        return _share(self.matched, self.planted)
+
+    @property
+    def precision_of_all(self) -> float:
+        """The same if late records are no excuse."""
+        return _share(self.matched + self.unseen_matched, self.fired - self.doubtful)
+
+    @property
+    def recall_of_all(self) -> float:
+        """The same if late records are no excuse."""
+        return _share(self.matched + self.unseen_matched, self.planted + self.unseen)
+
+    @property
+    def intervals(self) -> tuple[tuple[float, float], tuple[float, float]]:
+        """95 % intervals of precision and recall."""
+        return wilson(self.matched, self.judged), wilson(self.matched, self.planted)
+
+    @property
+    def passes(self) -> bool:
+        """Whether neither precision nor recall is below the bar, as far as they are known."""
+        return not (self.precision < BAR or self.recall < BAR)
 
 
 def score(scenes: Sequence[str], situations: Iterable[Arisen], triggers: Iterable[Trigger]) -> list[SceneScore]:
     """Figures of the scenes, in the order given.
 
     A situation and a trigger match one to one: as many pairs as there can be. What no situation without doubt explains
-    is then laid beside the doubtful ones. A trigger of who has not consented has no situation, so it counts as wrong. A
-    trigger that is there twice, as after a replay, counts once.
+    is then laid beside those that are hidden, those that only appear so, and the doubtful ones, in this order. A
+    trigger of who has not consented has no situation, so it counts as wrong. A trigger that is there twice, as after a
+    replay, counts once.
     """
-    certain: dict[tuple[str, str], list[int]] = defaultdict(list)
-    doubtful: dict[tuple[str, str], list[int]] = defaultdict(list)
+    arose: dict[tuple[Doubt, str, str], list[int]] = defaultdict(list)
     for situation in situations:
-        kind = doubtful if situation.doubtful else certain
-        kind[situation.scene, situation.user].append(situation.at_ms)
+        arose[situation.doubt, situation.scene, situation.user].append(situation.at_ms)
     fired: dict[tuple[str, str], list[int]] = defaultdict(list)
     for trigger in {trigger.id: trigger for trigger in triggers}.values():
         fired[trigger.rule, trigger.user].append(trigger.at_ms)
     persons: dict[str, set[str]] = defaultdict(set)
-    for scene, user in (*certain, *fired):
+    for scene, user in (*(key[1:] for key in arose), *fired):
         persons[scene].add(user)
-    return [_score(scene, sorted(persons[scene]), certain, doubtful, fired) for scene in scenes]
+    return [_score(scene, sorted(persons[scene]), arose, fired) for scene in scenes]
 
 
-def _score(
-    scene: str,
-    users: Sequence[str],
-    certain: dict[tuple[str, str], list[int]],
-    doubtful: dict[tuple[str, str], list[int]],
-    fired: dict[tuple[str, str], list[int]],
-) -> SceneScore:
+def _score(scene: str, users: Sequence[str], arose: _Times, fired: Mapping[tuple[str, str], list[int]]) -> SceneScore:
     tolerance = TOLERANCE.get(scene, USUAL_TOLERANCE)
-    tolerance_ms = tolerance // _MS
-    planted = count = excused = 0
+    count = 0
+    planted: dict[Doubt, int] = defaultdict(int)
+    matched: dict[Doubt, int] = defaultdict(int)
     late_ms: list[int] = []
     for user in users:
-        situations, triggers = certain.get((scene, user), []), fired.get((scene, user), [])
-        pairs, left = pair(situations, triggers, tolerance_ms)
-        planted += len(situations)
-        count += len(triggers)
-        late_ms += [trigger - situation for situation, trigger in pairs]
-        excused += len(pair(doubtful.get((scene, user), []), left, tolerance_ms)[0])
+        left = fired.get((scene, user), [])
+        count += len(left)
+        kinds: tuple[Doubt, ...] = ("", "unseen", "apparent", "doubtful")
+        for doubt in kinds:
+            situations = arose.get((doubt, scene, user), [])
+            pairs, left = pair(situations, left, tolerance // _MS)
+            planted[doubt] += len(situations)
+            matched[doubt] += len(pairs)
+            if not doubt:
+                late_ms += [trigger - situation for situation, trigger in pairs]
     return SceneScore(
         scene,
-        planted,
+        planted[""],
         count,
-        len(late_ms),
-        excused,
+        matched[""],
+        matched["doubtful"],
+        planted["unseen"],
+        matched["unseen"],
+        planted["apparent"],
+        matched["apparent"],
         tolerance.total_seconds(),
         float(np.median(late_ms)) / 1e3 if late_ms else float("nan"),
-        float(np.quantile(late_ms, 0.99)) / 1e3 if late_ms else float("nan"),
+        float(np.quantile(late_ms, 0.9)) / 1e3 if late_ms else float("nan"),
     )
+
+
+def _share(right: int, of: int) -> float:
+    return right / of if of else float("nan")
 
 
 def pair(situations: Iterable[int], triggers: Iterable[int], tolerance: int) -> tuple[list[tuple[int, int]], list[int]]:

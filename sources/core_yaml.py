@@ -97,3 +97,11 @@ for _name, _pattern, _first in _SCALARS:
 def written(document: Any) -> str:
     """The document as YAML, keys in their order."""
     return yaml.dump(document, Dumper=_CoreDumper, sort_keys=False, allow_unicode=True, width=110)
+
+
+def inline(document: Any) -> str:
+    """The document as YAML on one line."""
+    text: str = yaml.dump(
+        document, Dumper=_CoreDumper, sort_keys=False, allow_unicode=True, width=1 << 20, default_flow_style=True
+    )
+    return text.removesuffix("\n...\n").strip()

@@ -6,19 +6,18 @@ What can't be used is said with file, line and field, all of it at once.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import yaml
 from pydantic import ValidationError
 
-from schemas.trigger_rule import Selection, TriggerRule
+from schemas.rule_faults import got, said
+from schemas.trigger_rule import Inconsistent, TriggerRule
 from sources.core_yaml import CoreYaml, scalar_value
 
 MAX_FILE_BYTES = 1 << 20
 SUFFIXES = (".yaml", ".yml")
-_CUT = 80
 
 
 class Fault(NamedTuple):
@@ -45,11 +44,19 @@ class WrittenRule(NamedTuple):
         return _fault(self.file, self.lines, field, reason)
 
 
+class Draft(NamedTuple):
+    """What can be told of a rule that has faults: `unknown` are its fields that say something else than was meant."""
+
+    written: WrittenRule
+    unknown: frozenset[str]
+
+
 class ReadRules(NamedTuple):
-    """Rules that can be used, and what is wrong with the others."""
+    """Rules that can be used, what is wrong with the others, and those for what else is wrong with them."""
 
     rules: list[WrittenRule]
     faults: list[Fault]
+    drafts: list[Draft]
 
 
 def read_rules(paths: Iterable[Path]) -> ReadRules:
@@ -59,10 +66,12 @@ def read_rules(paths: Iterable[Path]) -> ReadRules:
     """
     rules: list[WrittenRule] = []
     faults: list[Fault] = []
+    drafts: list[Draft] = []
     first: dict[str, WrittenRule] = {}
     for file in _files(paths, faults):
         found = _read_file(file)
         faults += found.faults
+        drafts += found.drafts
         for each in found.rules:
             same = first.setdefault(each.rule.id, each)
             if same is each:
@@ -70,7 +79,7 @@ def read_rules(paths: Iterable[Path]) -> ReadRules:
             else:
                 where = f"{same.file}:{same.lines['id']}"
                 faults.append(each.fault("id", f"{each.rule.id} is in {where} already: expected one rule of each id"))
-    return ReadRules(rules, faults)
+    return ReadRules(rules, faults, drafts)
 
 
 def _files(paths: Iterable[Path], faults: list[Fault]) -> list[Path]:
@@ -101,26 +110,26 @@ def _read_file(file: Path) -> ReadRules:
         with file.open("rb") as stream:
             content = stream.read(MAX_FILE_BYTES + 1)
     except OSError as error:
-        return ReadRules([], [Fault(file, 1, "", f"can't be read: {error.strerror}")])
+        return ReadRules([], [Fault(file, 1, "", f"can't be read: {error.strerror}")], [])
     if len(content) > MAX_FILE_BYTES:
         reason = f"longer than {MAX_FILE_BYTES:,} bytes: split it into several files"
-        return ReadRules([], [Fault(file, 1, "", reason)])
+        return ReadRules([], [Fault(file, 1, "", reason)], [])
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
-        return ReadRules([], [Fault(file, line, "", "not UTF-8: save the file in that encoding")])
-    found = ReadRules([], [])
+        return ReadRules([], [Fault(file, line, "", "not UTF-8: save the file in that encoding")], [])
+    found = ReadRules([], [], [])
     reader = CoreYaml(text)
     try:
         while reader.check_node():
             _take_document(file, reader.get_node(), found)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
-        found.faults.append(Fault(file, mark.line + 1 if mark else 1, "", f"not YAML: {error.problem}"))
+        found.faults.append(Fault(file, mark.line + 1 if mark else 1, "", _not_yaml(error)))
     except yaml.reader.ReaderError as error:
         line = text.encode().count(b"\n", 0, error.position) + 1
-        found.faults.append(Fault(file, line, "", f"not YAML: {error.reason}"))
+        found.faults.append(Fault(file, line, "", f"not YAML: {error.reason}: delete that character"))
     finally:
         reader.dispose()
     if not found.rules and not found.faults:
@@ -147,8 +156,88 @@ def _take_rule(file: Path, node: yaml.MappingNode, found: ReadRules) -> None:
         try:
             found.rules.append(WrittenRule(TriggerRule.model_validate(document), file, lines))
         except ValidationError as error:
-            faults += [_fault(file, lines, *_said(each)) for each in error.errors(include_url=False)]
+            own = said(error)
+            faults += [_fault(file, lines, *each) for each in own]
+            draft, more = _draft(document, error, {field.partition(".")[0] for field, _ in own})
+            faults += [_fault(file, lines, *each) for each in more]
+            if draft is not None:
+                found.drafts.append(Draft(WrittenRule(draft.rule, file, lines), draft.unknown))
     found.faults.extend(faults)
+
+
+class _Drafted(NamedTuple):
+    rule: TriggerRule
+    unknown: frozenset[str]
+
+
+_STANDING_IN = {
+    "id": "a",
+    "version": 1,
+    "owner": "o",
+    "purpose": "service",
+    "scene": "s",
+    "shape": "pulse",
+    "on": "app_use",
+}
+"""For needed fields that are missing or wrong, so that what else is wrong can be said as well."""
+
+
+def _draft(
+    document: dict[str, Any], error: ValidationError, wrong: set[str]
+) -> tuple[_Drafted | None, list[tuple[str, str]]]:
+    """The rule but for its wrong fields, and in what those that are right don't go together."""
+    own = _inconsistent(error)
+    if own is not None:
+        return _Drafted(own.rule, frozenset()), []
+    right = {
+        field: value for field, value in document.items() if field not in wrong and field in TriggerRule.model_fields
+    }
+    unknown = (wrong & TriggerRule.model_fields.keys()) | (_STANDING_IN.keys() - right.keys())
+    try:
+        return _Drafted(TriggerRule.model_validate(_STANDING_IN | right), frozenset(unknown)), []
+    except ValidationError as again:
+        found = _inconsistent(again)
+    if found is None:
+        return None, []
+    faults = [] if "shape" in unknown else found.faults
+    if "on" in unknown:
+        faults = [each for each in faults if each[0] not in ("on", "tags")]
+    return _Drafted(found.rule, frozenset(unknown)), [each for each in faults if each[0] not in unknown]
+
+
+def _inconsistent(error: ValidationError) -> Inconsistent | None:
+    [first, *others] = error.errors(include_url=False)
+    found = first.get("ctx", {}).get("error")
+    return found if isinstance(found, Inconsistent) and not others else None
+
+
+def _not_yaml(error: yaml.MarkedYAMLError) -> str:
+    """What is wrong with the file as YAML: what is usually behind it, and what the reader of YAML found."""
+    problem = error.problem or "it can't be read"
+    for part, remedy in _REMEDIES.items():
+        if part in problem:
+            return f"not YAML: {remedy}" + (f" ({problem})" if part != problem else "")
+    return f"not YAML: {problem}"
+
+
+_REMEDIES = {
+    "tab character": "expected spaces at the beginning of the line, not a tab",
+    "mapping values are not allowed": "expected one `name: value` a line; text that has a colon goes in quotes",
+    "did not find expected key": "expected `name: value` as far to the right as the lines above; text with quotes in "
+    "it goes in other quotes as a whole",
+    "could not find expected ':'": "expected `name: value`, with a colon and a space",
+    "cannot start any token": "expected spaces at the beginning of the line, not a tab, and text in quotes if it "
+    "begins with @, % or `",
+    "did not find expected ',' or ']'": "a list that begins with [ has no ] at its end, or no comma between two values",
+    "did not find expected ',' or '}'": "what begins with { has no } at its end, or no comma between two values",
+    "unexpected end of stream": "quotes that are opened and not closed",
+    "did not find expected tag": "text that begins with ! goes in quotes",
+    "did not find expected whitespace or line break": "text that begins with ! goes in quotes",
+    "did not find expected alphabetic or numeric character": "text that begins with !, & or * goes in quotes",
+    "did not find expected comment or line break": "text that begins with > or | goes in quotes",
+    "did not find expected '-' indicator": "expected items of a list, each with a - as far to the right as the others",
+    "block sequence entries are not allowed": "a list begins on a line of its own, below its name",
+}
 
 
 def _plain(node: Any, path: str, file: Path, lines: dict[str, int], faults: list[Fault]) -> Any:
@@ -177,7 +266,7 @@ def _plain(node: Any, path: str, file: Path, lines: dict[str, int], faults: list
     try:
         return scalar_value(node)
     except ValueError as error:
-        faults.append(Fault(file, node.start_mark.line + 1, path, _shortened(str(error))))
+        faults.append(Fault(file, node.start_mark.line + 1, path, _value_fault(node, error)))
         return None
 
 
@@ -188,25 +277,8 @@ def _fault(file: Path, lines: Mapping[str, int], field: str, reason: str) -> Fau
     return Fault(file, lines[holder], field, reason)
 
 
-def _said(error: Any) -> tuple[str, str]:
-    """Field and reason of what pydantic found."""
-    places = [str(each) for each in error["loc"] if each != "[key]"]
-    field, name = ".".join(places), places[-1] if places else ""
-    fields = (Selection if places[:1] == ["unless"] and len(places) > 1 else TriggerRule).model_fields
-    if error["type"] == "missing":
-        return field, f"missing: {fields[name].description or 'needed'}"
-    if error["type"] == "extra_forbidden":
-        near = get_close_matches(name, fields, n=1)
-        return field, f"unknown: did you mean {near[0]}?" if near else f"unknown: expected some of {', '.join(fields)}"
-    reason = str(error["msg"]).removeprefix("Value error, ")
-    if not places:  # of the rule as a whole: the reason begins with the field it is about
-        field, _, reason = reason.partition(": ")
-        return field, reason
-    got = error["input"]
-    if error["type"] != "value_error" and isinstance(got, str | int | float | bool | None):
-        reason += f", got {_shortened(repr(got))}"
-    return field, reason[:1].lower() + reason[1:]
-
-
-def _shortened(text: str) -> str:
-    return text if len(text) <= _CUT else text[: _CUT - 3] + "..."
+def _value_fault(node: yaml.ScalarNode, error: ValueError) -> str:
+    text = str(error)
+    if not text.startswith("expected"):
+        return f"expected a shorter number, got {got(node.value)}"
+    return text + (": text that begins with ! goes in quotes" if node.tag.startswith("!") else "")

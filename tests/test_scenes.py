@@ -11,6 +11,7 @@ import yaml
 from livetags.scenes import scenes_folder
 from schemas.settings import Settings
 from schemas.trigger_rule import EventKind, Shape, TriggerRule
+from sources.trigger_rules import read_rules
 from udfs.tags import GROUPS
 from udfs.triggers.compiled import compile_rule
 
@@ -23,7 +24,8 @@ def written(file: Path) -> dict[str, Any]:
 
 
 def rule_of(file: Path) -> TriggerRule:
-    return TriggerRule.model_validate(written(file))
+    [found] = read_rules([file]).rules
+    return found.rule
 
 
 RULES = [rule_of(file) for file in FILES]

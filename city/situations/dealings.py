@@ -41,24 +41,28 @@ class Dealings:
         self._contacts = Decaying(n, 7.0)
         self._fades_ms = np.zeros(n, np.int64)  # 0: not contacted that much
 
-    def day_of(self, feeds: dict[str, Rows], until_ms: int) -> Iterator[Found]:
-        """Situations of a local day."""
-        yield self._premium(feeds["registration"])
-        billing = feeds["billing"]
+    def day_of(self, feeds: dict[str, Rows], counted: dict[str, Rows], until_ms: int) -> Iterator[Found]:
+        """Situations of a local day; `counted` are the records of what a late one can still be told of, when they come.
+
+        That is all but what waits in vain: a bill, an order, a call is noticed then.
+        """
+        yield self._premium(counted["registration"])
+        billing = counted["billing"]
         yield certain("recharge-large", *self._large(billing.take(billing["kind"] == RECHARGE)))
         believable = (billing["kind"] == BILL) & ((billing["marks"] & marks.OUTLIER_BILL) == 0)
         yield certain("bill-jump", *self._jumps(billing.take(believable)))
-        orders = feeds["order"]
+        orders = counted["order"]
         returned = orders["action"] == UNSUBSCRIBE
         yield certain("order-returned", orders["who"][returned], orders["time"][returned])
-        calls = feeds["cdr"]
+        calls = counted["cdr"]
         grouped = (calls["kind"] == VOICE) & (calls["parties"] >= 3) & ((calls["marks"] & marks.OUTLIER_CALL) == 0)
         yield certain("group-calls", *self._group_calls.day_of(calls.take(grouped)))
         contacts = feeds["contact"]
         by_sms = contacts.take(contacts["channel"] == _SMS)
         reached, clicked = (by_sms.take(by_sms["result"] == result) for result in (DELIVERED, CLICKED))
         yield certain("sms-not-clicked", *self._unclicked.day_of(reached, clicked, until_ms))
-        yield certain("contact-rested", *self._rested(contacts.take(contacts["result"] == SENT), until_ms))
+        sent = counted["contact"].take(counted["contact"]["result"] == SENT)
+        yield certain("contact-rested", *self._rested(sent, until_ms))
 
     def _premium(self, cards: Rows) -> Found:
         who = cards["who"]
@@ -68,10 +72,14 @@ class Dealings:
 
     def _large(self, recharges: Rows) -> tuple[Ints, Ints]:
         large = recharges.take(recharges["amount"] >= _LARGE_YUAN)
-        again = large["time"] >= self._large_ms[large["who"]] + _LARGE_AGAIN_MS  # nobody pays in twice a day
-        who, time = large["who"][again], large["time"][again]
-        self._large_ms[who] = time
-        return who, time
+        found = [(np.zeros(0, np.int64), np.zeros(0, np.int64))]
+        for turn in turns(large["who"], large["looked"]):
+            who, time = large["who"][turn], large["time"][turn]
+            again = np.abs(time - self._large_ms[who]) >= _LARGE_AGAIN_MS
+            found.append((who[again], time[again]))
+            self._large_ms[who[again]] = np.maximum(self._large_ms[who[again]], time[again])
+        everyone, at_ms = (np.concatenate(column) for column in zip(*found, strict=True))
+        return everyone, at_ms
 
     def _jumps(self, bills: Rows) -> tuple[Ints, Ints]:
         who, time, amount = bills["who"], bills["time"], bills["amount"]
@@ -81,12 +89,14 @@ class Dealings:
 
     def _rested(self, sent: Rows, until_ms: int) -> tuple[Ints, Ints]:
         rested = []
-        for turn in turns(sent["who"], sent["time"]):
-            who, time = sent["who"][turn], sent["time"][turn]
-            rested.append(self._faded(who, time))
+        for turn in turns(sent["who"], sent["looked"]):
+            who, time, looked = (sent[column][turn] for column in ("who", "time", "looked"))
+            rested.append(self._faded(who, looked))
             weight = self._contacts.add(who, time, 1.0)
             busy = (weight >= _BUSY) | (self._fades_ms[who] > 0)
-            fades_ms = time + (self._contacts.half_life_ms * np.log2(weight / _RESTED)).astype(np.int64)
+            fades_ms = self._contacts.newest_ms(who) + (self._contacts.half_life_ms * np.log2(weight / _RESTED)).astype(
+                np.int64
+            )
             self._fades_ms[who[busy]] = fades_ms[busy]
         everybody = np.arange(len(self._fades_ms))
         rested.append(self._faded(everybody, np.full(len(everybody), until_ms)))

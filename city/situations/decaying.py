@@ -29,8 +29,17 @@ class Decaying:
         weight: Floats = self._weight[who] * np.exp2(-(time - self._as_of_ms[who]) / self.half_life_ms)
         return weight
 
+    def newest_ms(self, who: Ints) -> Ints:
+        """When the newest values of persons were added for."""
+        newest: Ints = self._as_of_ms[who]
+        return newest
+
     def add(self, who: Ints, time: Ints, value: Floats | float) -> Floats:
-        """Add a value for each of some persons, each named once; returns the weights after it."""
-        weight = self.at(who, time) + value
-        self._weight[who], self._as_of_ms[who] = weight, time
+        """Add a value for each of some persons, each named once; returns the weights as of then.
+
+        A value older than the newest counts with what is left of it; the weight is that of the newest then.
+        """
+        newest = np.maximum(self._as_of_ms[who], time)
+        weight: Floats = self.at(who, newest) + value * np.exp2(-(newest - time) / self.half_life_ms)
+        self._weight[who], self._as_of_ms[who] = weight, newest
         return weight

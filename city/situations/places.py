@@ -64,7 +64,7 @@ class Places:
         self._stations = _Visits(count, "station-entered", "station", 15 * MINUTE_MS, 10 * MINUTE_MS)
         self._schools = _Visits(count, "school-stay", "school", 45 * MINUTE_MS, 15 * MINUTE_MS)
         self._malls = _Visits(count, "mall-stay", "mall", 30 * MINUTE_MS, 15 * MINUTE_MS)
-        self._away = Episodes(count)
+        self._away, self._elsewhere = Episodes(count), Episodes(count)
         self._without_pass = Absences(count, 3 * HOUR_MS)
 
     def day_of(self, seen: Rows, orders: Rows, until_ms: int) -> Iterator[Found]:
@@ -92,9 +92,17 @@ class Places:
         for turn in turns(landed["who"], landed["time"]):
             self._away.step(landed["who"][turn], landed["time"][turn], abroad[turn], ~abroad[turn])
         yield certain("roaming-out", *self._away.began())
-        yield certain("roaming-back", *self._away.ended())
+        yield certain("roaming-back", *self._come_back(seen))
         passes = orders.take((orders["action"] == SUBSCRIBE) & (orders["product"] == ROAMING_PASS))
         yield certain("roaming-without-pass", *self._without_pass.day_of(landed.take(abroad), passes, until_ms))
+
+    def _come_back(self, seen: Rows) -> tuple[Ints, Ints]:
+        """Who is seen at home after another province: the landing, or what is seen first after it."""
+        own = seen.take((seen["marks"] & (marks.STEADY | marks.PING_PONG | marks.DRIFT)) == 0)
+        away = self._geography.town[own["cell"]] != 0
+        for turn in turns(own["who"], own["time"]):
+            self._elsewhere.step(own["who"][turn], own["time"][turn], away[turn], ~away[turn])
+        return self._elsewhere.ended()
 
 
 def _keys(who: Ints, at_ms: Ints) -> Ints:

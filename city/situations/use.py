@@ -54,12 +54,12 @@ class Use:
         self._surges, self._streams = Firsts(count, day), Firsts(count, day)
         self._property, self._renovation = Firsts(count, week), Firsts(count, day)
         self._games, self._binges = Repeats(count, 4, 2 * HOUR_MS), Firsts(count, day)
-        self._brands = Repeats(count, 3, 3 * DAY_MS)
+        self._brands, self._shoppers = Repeats(count, 3, 3 * DAY_MS), Firsts(count, week)
         self._visits, self._seekers = Decaying(count, _INTENT_HALF_LIFE_DAYS), Episodes(count)
         self._packs = Absences(count, 6 * HOUR_MS)
 
-    def day_of(self, flows: Rows, orders: Rows, until_ms: int) -> Iterator[Found]:
-        """Situations of a local day."""
+    def day_of(self, flows: Rows, counted: Rows, orders: Rows, until_ms: int) -> Iterator[Found]:
+        """Situations of a local day; `counted` are the flows of what is counted or added up, all when they come."""
         who, time, app, keyword = flows["who"], flows["time"], flows["app"], flows["keyword"]
         window_mb, surge = self._habits.day_of(who, time, (flows["up"] + flows["down"]) / 1e6)
         surges = (surge >= _SURGE) & (window_mb >= _SURGE_MB)
@@ -70,18 +70,20 @@ class Use:
             ("renovation-search", _RENOVATION[keyword], self._renovation),
         ):
             yield certain(scene, *firsts.of(who[chosen], time[chosen]))
-        yield certain("games-binge", *self._binges.of(*self._games.day_of(flows.take(_GAMES[app]))))
-        yield certain("car-brand-visits", *self._brands.day_of(flows.take(_CAR_BRANDS[app])))
+        app, searched = counted["app"], counted["keyword"]
+        yield certain("games-binge", *self._binges.of(*self._games.day_of(counted.take(_GAMES[app]))))
+        yield certain("car-brand-visits", *self._shoppers.of(*self._brands.day_of(counted.take(_CAR_BRANDS[app]))))
         # A search says what for, so it is no mere visit.
-        yield certain("home-seeker", *self._looks_for_a_home(flows.take(_PROPERTY[app] & ~_FOR_AN_INTENT[keyword])))
+        yield certain("home-seeker", *self._looks_for_a_home(counted.take(_PROPERTY[app] & ~_FOR_AN_INTENT[searched])))
         ordered = orders.take(orders["action"] == SUBSCRIBE)
         yield certain("packs-not-ordered", *self._packs.day_of(flows.take(_PACKS[keyword]), ordered, until_ms))
 
     def _looks_for_a_home(self, visits: Rows) -> tuple[Ints, Ints]:
-        for turn in turns(visits["who"], visits["time"]):
-            who, time = visits["who"][turn], visits["time"][turn]
+        for turn in turns(visits["who"], visits["looked"]):
+            who = visits["who"][turn]
+            time = np.maximum(visits["time"][turn], self._visits.newest_ms(who))
             nobody = np.zeros(len(who), np.bool_)
             self._seekers.step(who, time, nobody, self._visits.at(who, time) < _NOT_LOOKING)
-            looks = self._visits.add(who, time, _VISIT) >= _LOOKING
+            looks = self._visits.add(who, visits["time"][turn], _VISIT) >= _LOOKING
             self._seekers.step(who, time, looks, nobody)
         return self._seekers.began()

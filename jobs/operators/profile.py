@@ -57,6 +57,7 @@ class ProfileOperator(ShardOperator):
         folder = local_path(self._run.rule_updates)
         self._rule_log = read_rule_folder(folder) if folder is not None else RuleLog()
         self._rule_set = RuleSet(settings.rules(GROUPS).groups)
+        self._changed = dict.fromkeys((*self._rule_log.current(), *self._rule_log.retired))
         self._untold: list[RuleDocument] = []
         self._told: set[tuple[str, int]] = set()
         super().open(runtime_context)
@@ -68,14 +69,25 @@ class ProfileOperator(ShardOperator):
         triggers = Triggers(self.rules, self._rule_set, self.settings.trigger_grace_ms)
         self._people = People(self._run, self.rules, triggers)
 
-    def take_rules(self, update: RuleUpdate) -> None:
-        """Work with these trigger rules from the next batch on; what can't be used is left out, and said."""
+    def take_rules(self, update: RuleUpdate) -> tuple[str, ...]:
+        """Work with these trigger rules from the next batch on; what can't be used is left out, and said.
+
+        Returns the ids of the rules it is about. However many updates come between two batches, they are put in force
+        at once.
+        """
         for reason in self._rule_log.take(update):
             _log.error("%s; what is in force stays", reason)
-        self._put_in_force()
+        ids = tuple(dict.fromkeys((*self._rule_log.ids_in(update), *update.retired)))
+        self._changed |= dict.fromkeys(ids)
+        return ids
+
+    def rules_to_keep(self, id_: str) -> tuple[RuleUpdate, ...]:
+        """What has to be remembered of a rule to go on with it after a restart."""
+        return self._rule_log.compact(id_)
 
     def process_element(self, value: Row, ctx: KeyedProcessFunction.Context) -> Iterator[Any]:
         """Fold one batch."""
+        self._put_in_force()
         shard, packed = value
         now_ms = ctx.timer_service().current_processing_time()
         counts = self.counts_of(shard)
@@ -98,6 +110,7 @@ class ProfileOperator(ShardOperator):
         What it sends goes to the main output alone: PyFlink 2.3 sends what a timer of a broadcast function emits to a
         side output to the main output as well.
         """
+        self._put_in_force()
         if timestamp % SWEEP_INTERVAL_MS == 0:
             yield from super().on_timer(timestamp, ctx)
         counts = self.known_counts()
@@ -169,18 +182,22 @@ class ProfileOperator(ShardOperator):
         return wakes
 
     def _put_in_force(self) -> None:
-        """Use the rules of the log; the history is told of every version, so that its triggers can be explained."""
-        current = self._rule_log.current()
-        older = [
-            rule
-            for id_, newest in current.items()
-            for version, rule in self._rule_log.versions(id_).items()
-            if version != newest.version
-        ]
-        for rule, error in self._rule_set.replace(current.values(), older):
-            _log.error("rule %s version %d is not used: %s", rule.id, rule.version, error)
-        for rule in (*older, *current.values()):
-            if (rule.id, rule.version) not in self._told:
-                self._told.add((rule.id, rule.version))
-                document = json.dumps(rule.document(), ensure_ascii=False)
-                self._untold.append(RuleDocument(rule.id, rule.version, document))
+        """Use what the log has of rules that have changed.
+
+        The history is told of every version, so that its triggers can be explained.
+        """
+        for id_ in self._changed:
+            versions = self._rule_log.versions(id_)
+            rule = self._rule_log.in_force(id_)
+            if rule is None:
+                self._rule_set.withdraw(id_)
+                continue
+            refused = self._rule_set.change(rule, versions.values())
+            if refused is not None:
+                _log.error("rule %s version %d is not used: %s", id_, rule.version, refused[1])
+            for version, each in versions.items():
+                if (id_, version) not in self._told:
+                    self._told.add((id_, version))
+                    document = json.dumps(each.document(), ensure_ascii=False)
+                    self._untold.append(RuleDocument(id_, version, document))
+        self._changed = {}

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 from typing import Any
-from zlib import crc32
 
 from pyflink.common import Types
 from pyflink.datastream import KeyedBroadcastProcessFunction, RuntimeContext
@@ -14,7 +13,7 @@ from pyflink.datastream.state import MapStateDescriptor
 from jobs.operators.profile import ProfileOperator
 from jobs.operators.shard_operator import ShardOperator
 from schemas.dictionary_update import DictionaryUpdate, read_update
-from schemas.rule_update import DamagedRules, read_rules
+from schemas.rule_update import DamagedRules, pack_rules, read_rules
 
 UPDATES = MapStateDescriptor("dictionaries", Types.STRING(), Types.STRING())
 DICTIONARIES, RULES = "dictionaries", "rules"
@@ -28,7 +27,9 @@ class Reloadable(KeyedBroadcastProcessFunction):  # type: ignore[misc]
     """Wraps an operator; the broadcast side carries ``Row(of what, packed)``, a `DictionaryUpdate` or a `RuleUpdate`.
 
     Of dictionaries the newest published count, of rules the newest word about each, in whatever order they arrive. Both
-    are kept as broadcast state, so a restart continues with them. A batch is worked on with one version throughout.
+    are kept as broadcast state, so a restart continues with them: the newest dictionaries, and of each rule one entry
+    with the versions that may still have open episodes (`schemas.rule_log.RuleLog.compact`). So it grows with how many
+    rules there are, and not with how often they are published. A batch is worked on with one version throughout.
     """
 
     def __init__(self, operator: ShardOperator) -> None:
@@ -46,27 +47,17 @@ class Reloadable(KeyedBroadcastProcessFunction):  # type: ignore[misc]
 
     def process_element(self, value: Any, ctx: KeyedBroadcastProcessFunction.ReadOnlyContext) -> Iterator[Any]:
         """Let the operator work, with the newest dictionaries and rules."""
-        if not self._restored:
-            self._restored = True
-            for name, packed in ctx.get_broadcast_state(UPDATES).items():
-                if name == _NEWEST:
-                    self._use(read_update(packed))
-                else:
-                    self._take_rules(packed)
+        self._restore(ctx.get_broadcast_state(UPDATES))
         yield from self._operator.process_element(value, ctx)
 
     def process_broadcast_element(self, value: Any, ctx: KeyedBroadcastProcessFunction.Context) -> Iterator[Any]:
         """Take over what was published."""
         of_what, packed = value
         known = ctx.get_broadcast_state(UPDATES)
+        self._restore(known)  # before it is written: what is kept of a rule is all that is known of it
         if of_what == RULES:
-            try:
-                published_ms = read_rules(packed).published_ms
-            except DamagedRules as error:
-                _log.error("%s; what is in force stays", error)
-                return
-            known.put(f"{_RULES_PREFIX}{published_ms}-{crc32(packed.encode()):08x}", packed)
-            self._take_rules(packed)
+            if isinstance(self._operator, ProfileOperator):
+                self._take_rules(packed, self._operator, known)
         else:
             update = read_update(packed)
             if update.published_ms > self._published_ms:
@@ -82,15 +73,35 @@ class Reloadable(KeyedBroadcastProcessFunction):  # type: ignore[misc]
         PyFlink 2.3 sends what a timer of a broadcast function emits to a side output to the main output as well, so
         only what is meant for the main output passes.
         """
+        self._restore(ctx.get_broadcast_state(UPDATES))
         for each in self._operator.on_timer(timestamp, ctx):
             if isinstance(each, bytes):
                 yield each
+
+    def _restore(self, known: Any) -> None:
+        """Go on with what was kept: once, with the first call that can read it."""
+        if self._restored:
+            return
+        self._restored = True
+        for name, packed in known.items():
+            if name == _NEWEST:
+                self._use(read_update(packed))
+            elif isinstance(self._operator, ProfileOperator):
+                for line in packed.splitlines():
+                    self._operator.take_rules(read_rules(line))
+
+    def _take_rules(self, packed: str, operator: ProfileOperator, known: Any) -> None:
+        try:
+            update = read_rules(packed)
+        except DamagedRules as error:
+            _log.error("%s; what is in force stays", error)
+            return
+        for id_ in operator.take_rules(update):
+            kept = "\n".join(map(pack_rules, operator.rules_to_keep(id_)))
+            if kept:
+                known.put(_RULES_PREFIX + id_, kept)
 
     def _use(self, update: DictionaryUpdate) -> None:
         if update.published_ms > self._published_ms:
             self._published_ms = update.published_ms
             self._operator.use(update.dictionaries)
-
-    def _take_rules(self, packed: str) -> None:
-        if isinstance(self._operator, ProfileOperator):
-            self._operator.take_rules(read_rules(packed))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import pytest
@@ -231,6 +232,19 @@ class Live:
         )
         return now_ms
 
+    def takes_effect_ms(self, settings: Settings, id_: str) -> int:
+        """From before a rule is published to its first trigger, by the clock that the job has too.
+
+        The person uses what it is about all the while, every 20 ms: of what came before the rule nothing fires.
+        """
+        began_ms = round(time.time() * 1_000)
+        publish(settings, [rule(id_, "pulse", match={"category": [id_]})])
+        while not self.fired(id_):
+            self.use(id_)
+            time.sleep(0.02)
+            assert time.time() * 1_000 - began_ms < 10_000
+        return self.fired(id_)[0].decided_ms - began_ms
+
     def until_fired(self, id_: str, times: int = 1, seconds: float = 30) -> Trigger:
         self.job.until(lambda: len(self.fired(id_)) >= times, seconds, every_s=0.02)
         found = self.fired(id_)
@@ -289,16 +303,11 @@ def test_rules_come_and_go_while_the_job_runs_and_time_alone_fires(
         assert abs(faded.at_ms - (at_ms + half_life_s * 1_000)) < 1_000
         assert faded.values["games"] == pytest.approx(1.0, rel=1e-3)
 
-        # a rule that is published now takes effect within a second, and takes nothing away
-        publish(settings, [rule("music", "pulse", match={"category": ["music"]})])
-        published = time.monotonic()
-        while not live.fired("music"):
-            live.use("music")
-            time.sleep(0.05)
-            assert time.monotonic() - published < 10
-        first = live.fired("music")[0]
-        took_ms = first.decided_ms - round(time.time() * 1_000) + (time.monotonic() - published) * 1_000
-        assert took_ms < 2_000, "the target is one second; this bound is for a busy machine"
+        # rules that are published now take effect within a second, and take nothing away
+        took_ms = [live.takes_effect_ms(settings, f"music-{n}") for n in range(7)]
+        print("from publishing to the first trigger of the rule, ms:", took_ms)
+        assert median(took_ms) < 1_000
+        assert max(took_ms) < 2_000, "no bound for a machine that does other work as well"
 
         # something is under way when the job is stopped
         at_ms = live.use("news")
@@ -316,9 +325,9 @@ def test_rules_come_and_go_while_the_job_runs_and_time_alone_fires(
         again = live.until_fired("nothing-followed", times=2, seconds=90)
         assert again.at_ms == at_ms + 3_000
         live.use("video")
-        live.use("music")
+        live.use("music-0")
         live.job.until(lambda: live.job.events_in() >= live.published, 60)
-        live.job.until(lambda: live.fired("music")[-1].at_ms > at_ms, 30)
+        live.job.until(lambda: live.fired("music-0")[-1].at_ms > at_ms, 30)
         assert len(live.fired("opened")) == 1
     finally:
         live.job.stop()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from pathlib import Path
 from typing import Any
@@ -16,10 +17,12 @@ from jobs.operators.shard_operator import HISTORY, SWEEP_INTERVAL_MS
 from schemas.events import AppUse, Consent, Event, Order
 from schemas.outputs import Forwarded, Trigger, pack_text, unpack_history, unpack_hot
 from schemas.position import pack_position
+from schemas.rule_log import KEPT_VERSIONS
 from schemas.rule_update import RuleUpdate, pack_rules
 from schemas.run import FeedInput, Run
 from schemas.settings import Settings
 from udfs.tags import GROUPS
+from udfs.triggers.rule_set import RuleSet
 from udfs.triggers.trigger_id import trigger_id
 
 T0_MS = 1_767_225_600_000  # 2026-01-01 UTC
@@ -202,10 +205,10 @@ def test_what_can_not_be_used_is_left_out_and_said(caplog: pytest.LogCaptureFixt
     engine = FakeEngine(T0_MS)
     operator = operator_on(engine, PULSE)
     operator.take_rules(RuleUpdate(2, (PULSE.replace('"version": 1', '"version": 2, "when": "bogus > 1"'), "{}")))
-    assert "rule video version 2 is not used: when: unknown bogus" in caplog.text
     assert "a document that is no rule" in caplog.text
     [trigger] = process(operator, engine, *granted(), use(1, T0_MS))
     assert trigger.version == 1
+    assert "rule video version 2 is not used: when: unknown bogus" in caplog.text
 
 
 class Broadcast(FakeEngine):
@@ -264,3 +267,97 @@ def test_the_sweep_keeps_who_waits_for_something() -> None:
     engine.now_ms = T0_MS + 100 * day_ms
     list(operator.on_timer(engine.now_ms, engine))
     assert engine.states["profiles"].held == {}
+
+
+def publish(reloadable: Reloadable, engine: FakeEngine, update: RuleUpdate) -> None:
+    assert list(reloadable.process_broadcast_element(Row(RULES, pack_rules(update)), engine)) == []
+
+
+def video(version: int, **fields: object) -> str:
+    return json.dumps(json.loads(PULSE) | {"version": version} | fields)
+
+
+def test_many_messages_are_put_in_force_once_and_with_the_next_batch(monkeypatch: pytest.MonkeyPatch) -> None:
+    engine = Broadcast(T0_MS)
+    reloadable = Reloadable(operator_on(engine))
+    reloadable.open(engine)
+    process(reloadable, engine, *granted())
+    changed: list[str] = []
+    change = RuleSet.change
+    monkeypatch.setattr(
+        RuleSet, "change", lambda self, rule, older: changed.append(rule.id) or change(self, rule, older)
+    )
+    for n in range(200):
+        publish(reloadable, engine, RuleUpdate(n + 1, (video(n + 1, id=f"video-{n % 20}"),)))
+    assert changed == []
+    assert len(process(reloadable, engine, use(1, T0_MS))) == 20
+    assert sorted(changed) == sorted(f"video-{n}" for n in range(20))
+    process(reloadable, engine, use(2, T0_MS + 1))
+    assert len(changed) == 20
+
+
+def test_what_is_kept_grows_with_the_rules_and_not_with_how_often_they_are_published() -> None:
+    engine = Broadcast(T0_MS)
+    reloadable = Reloadable(operator_on(engine))
+    reloadable.open(engine)
+    sizes = []
+    for n in range(1, 101):
+        publish(reloadable, engine, RuleUpdate(n, (video(n),)))
+        sizes.append(sum(map(len, engine.states["dictionaries"].held.values())))
+    assert len(engine.states["dictionaries"].held) == 1
+    assert sizes[-1] < 1.1 * sizes[KEPT_VERSIONS + 1]
+    publish(reloadable, engine, RuleUpdate(200, (), ("video",)))
+    again = Reloadable(operator_on(engine))
+    again.open(engine)
+    assert process(again, engine, *granted(), use(1, T0_MS)) == [], "withdrawn"
+    publish(again, engine, RuleUpdate(300, (video(100),)))
+    [trigger] = process(again, engine, use(2, T0_MS + 1))
+    assert trigger.version == 100
+
+
+def test_rules_that_come_before_the_first_batch_after_a_restart_replace_nothing_that_was_kept() -> None:
+    engine = Broadcast(T0_MS)
+    reloadable = Reloadable(operator_on(engine))
+    reloadable.open(engine)
+    publish(reloadable, engine, RuleUpdate(5, (video(1), ABSENCE)))
+    again = Reloadable(operator_on(engine))
+    again.open(engine)
+    publish(again, engine, RuleUpdate(6, (video(2),)))
+    third = Reloadable(operator_on(engine))
+    third.open(engine)
+    assert [trigger.version for trigger in process(third, engine, *granted(), use(1, T0_MS))] == [2]
+    fourth = Reloadable(operator_on(engine))
+    fourth.open(engine)  # and what comes first is a timer
+    assert [trigger.rule for trigger in run_timers(fourth, engine, T0_MS + 60 * MINUTE_MS)] == ["nothing"]
+
+
+STAY = {
+    "id": "stay",
+    "version": 1,
+    "owner": "t",
+    "purpose": "marketing",
+    "scene": "s",
+    "shape": "level",
+    "on": "app_use",
+    "match": {"category": ["video"]},
+}
+
+
+def test_a_version_of_another_shape_leaves_an_open_episode_to_its_own(caplog: pytest.LogCaptureFixture) -> None:
+    """As a level it was in force for the person; as an absence it would have waited for what no version waits for."""
+    engine = Broadcast(T0_MS)
+    reloadable = Reloadable(operator_on(engine))
+    reloadable.open(engine)
+    publish(reloadable, engine, RuleUpdate(1, (json.dumps(STAY),)))
+    assert len(process(reloadable, engine, *granted(), use(1, T0_MS))) == 1
+    other = STAY | {"version": 2, "shape": "absence", "unless": {"on": "order"}, "within": "30m"}
+    publish(reloadable, engine, RuleUpdate(2, (json.dumps(other),)))
+    publish(reloadable, engine, RuleUpdate(3, (json.dumps(STAY | {"version": 3, "on": "order", "match": {}}),)))
+    publish(reloadable, engine, RuleUpdate(4, (json.dumps(STAY | {"scene": "edited"}),)))
+    assert "rule stay version 2 is refused: got shape: absence, expected shape: level as in version 1" in caplog.text
+    assert "rule stay version 3 is refused: got on: order, expected on: app_use as in version 1" in caplog.text
+    assert "rule stay version 1 is refused: version 1 is published with another content" in caplog.text
+    news = use(2, T0_MS + MINUTE_MS, category="news")
+    [again] = process(reloadable, engine, news, use(3, T0_MS + 2 * MINUTE_MS))
+    assert (again.cause, again.version, again.scene) == ("enter", 1, "s")
+    assert run_timers(reloadable, engine, T0_MS + 60 * MINUTE_MS) == []

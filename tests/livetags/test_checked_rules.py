@@ -23,10 +23,20 @@ def file(tmp_path: Path) -> Path:
 @pytest.mark.parametrize(
     ("extra", "line", "field", "reason"),
     [
-        ("when: flow_mb >\n", 8, "when", "CEL|expr|syntax|parse"),
-        ("when: >\n  flow_mb > 2.0 &&\n  flow > 3.0\n", 8, "when", "unknown flow: a rule on app_use knows app, "),
-        ("when: flow_mb + 1.0\n", 8, "when", "expected true or false, got a float"),
-        ("tags:\n  video: content:video\n  games: contents:games\n", 10, "tags.games", "unknown tag group 'contents'"),
+        ("when: flow_mb >\n", 8, "when", "can't be read after 'flow_mb >': expected a value"),
+        (
+            "when: >\n  flow_mb > 2.0 &&\n  flow > 3.0\n",
+            8,
+            "when",
+            "unknown flow: did you mean flow_mb. a rule on app_use knows app, ",
+        ),
+        ("when: flow_mb + 1.0\n", 8, "when", "expected true or false, got a number, such as flow_mb > 1.5"),
+        (
+            "tags:\n  video: content:video\n  games: contents:games\n",
+            10,
+            "tags.games",
+            "unknown tag group 'contents': did you mean content",
+        ),
         ("tags:\n  night: rhythm:nigth\n", 9, "tags.night", "did you mean rhythm:night"),
         ("tags:\n  video: content:vidio\n", 9, "tags.video", "content:video.; a new one is put into the dictionary"),
         ("tags: {video: video}\n", 8, "tags.video", "expected <group>:<tag>"),

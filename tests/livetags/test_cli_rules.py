@@ -12,6 +12,7 @@ import yaml
 from livetags.cli_rules import rules_app
 from livetags.scenes import scenes_folder
 from sources.trigger_rules import read_rules
+from udfs.tags import purchases
 
 Command = Callable[..., tuple[int, str, str]]
 
@@ -38,6 +39,7 @@ def write(tmp_path: Path) -> Callable[..., Path]:
 
 
 Write = Callable[..., Path]
+PANEL_GROUP = purchases.GROUPS[0].name
 
 
 def in_force(livetags: Command) -> dict[str, dict[str, object]]:
@@ -66,11 +68,50 @@ def test_check_says_everything_that_is_wrong_with_its_line(livetags: Command, wr
     assert (code, out) == (1, "")
     first, second, last = err.splitlines()
     assert first.startswith(f"{one}:8: colour: unknown: expected some of id, version,")
-    assert second.startswith(f"{two}:8: when: unknown flow: a rule on app_use knows app,")
+    assert second.startswith(f"{two}:8: when: unknown flow: did you mean flow_mb? a rule on app_use knows app,")
     assert last == "2 mistakes, nothing was changed"
     code, out, _ = livetags("rules", "check", str(one.parent), "--json")
     assert code == 1
     assert [(fault["line"], fault["field"]) for fault in json.loads(out)["faults"]] == [(8, "colour"), (8, "when")]
+
+
+def test_check_compares_with_what_is_published(livetags: Command, write: Write, tmp_path: Path) -> None:
+    file = write("a")
+    assert livetags("rules", "publish", str(file))[0] == 0
+    assert livetags("rules", "check", str(file))[0] == 0
+    write("a", 1, "cooldown: 1d\n")
+    code, _, err = livetags("rules", "check", str(file))
+    assert code == 1
+    assert f"{file}:2: version: a: version 1 is published with another content: raise version to 2" in err
+    file.write_text(RULE.format(id="a", version=2).replace("pulse", "level"))
+    code, _, err = livetags("rules", "check", str(file))
+    assert code == 1
+    assert f"{file}:6: shape: a: got shape: level, expected shape: pulse as in version 1" in err
+    assert "give it a new id" in err
+    [fault] = json.loads(livetags("rules", "check", str(file), "--json")[1])["faults"]
+    assert (fault["line"], fault["field"]) == (6, "shape")
+    code, _, err = livetags("rules", "publish", str(file))
+    assert code == 1
+    assert f"{file}:6: shape: a: got shape: level" in err
+    assert in_force(livetags)["a"]["version"] == 1
+    livetags("rules", "retire", "a")
+    assert livetags("rules", "publish", str(file))[0] == 1, "somebody may still be in an episode of it"
+    other = "rule_updates=hdfs://elsewhere/rules"
+    code, _, err = livetags("rules", "check", str(file), "--set", other)
+    assert code == 0
+    assert "not compared with what is published" in err
+
+
+def test_check_warns_of_what_never_fires(livetags: Command, write: Write) -> None:
+    file = write("a", 1, "tags:\n  milk: purchases:milk\n")
+    file.write_text(file.read_text().replace("app_use", "tags").replace("purchases", PANEL_GROUP))
+    code, out, err = livetags("rules", "check", str(file))
+    assert (code, out) == (0, "1 rule in 1 file can be used\n")
+    assert "warning: tags.milk: never fires" in err
+    assert "household" in err
+    [warning] = json.loads(livetags("rules", "check", str(file), "--json")[1])["warnings"]
+    assert (warning["line"], warning["field"]) == (9, "tags.milk")
+    assert "warnings" not in json.loads(livetags("rules", "check", str(write("b")), "--json")[1])
 
 
 def test_from_publishing_to_withdrawing(livetags: Command, write: Write) -> None:
@@ -196,19 +237,9 @@ def test_diff_lays_the_files_beside_what_is_in_force(livetags: Command, write: W
     code, out, _ = livetags("rules", "diff", str(folder))
     assert code == 1
     assert out.splitlines() == [
-        "--- b version 1, in force",
-        "+++ b version 2, written",
-        "@@ -1,7 +1,8 @@",
-        " id: b",
-        "-version: 1",
-        "+version: 2",
-        " owner: growth",
-        " purpose: marketing",
-        " scene: watches [video]",
-        " shape: pulse",
-        " on: app_use",
-        "+cooldown: 1d",
         "changed: b",
+        "  version: 1 -> 2",
+        "  cooldown: - -> 1d",
         "new: d",
         "missing: c is in force and not in these files; `livetags rules retire c` withdraws it",
         "1 new, 1 changed, 1 same, 1 missing",

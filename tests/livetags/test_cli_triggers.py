@@ -303,7 +303,7 @@ def tried(in_city: Command, city: City, tmp_path: Path) -> Path:
     assert in_city("rules", "publish", str(scenes_folder()))[0] == 0
     text = (scenes_folder() / "mall-stay.yaml").read_text()
     file = tmp_path / "mall-stay.yaml"
-    file.write_text(text.replace("version: 1", "version: 2").replace("hold: 30m", "hold: 21m"))
+    file.write_text(text.replace("version: 2", "version: 3").replace("hold: 30m", "hold: 21m"))
     return file
 
 
@@ -314,10 +314,10 @@ def test_a_rule_is_tried_out_beside_those_in_force(in_city: Command, city: City,
     told = json.loads(out)
     stay, school = told["rules"]
     was = [each for each in city.fired if each.rule == "mall-stay" and each.at_ms <= told["until_ms"]]
-    assert (stay["rule"], stay["version"], stay["fired_before"]) == ("mall-stay", 2, len(was))
+    assert (stay["rule"], stay["version"], stay["fired_before"]) == ("mall-stay", 3, len(was))
     assert stay["fired"] > stay["fired_before"]
     assert stay["people"] >= len({each.user for each in was})
-    assert (school["fired"], school["version"]) == (school["fired_before"], 1)
+    assert (school["fired"], school["version"]) == (school["fired_before"], 2)
     assert told["days"] == pytest.approx(10.0, abs=0.1)
     assert 0 < stay["contacts"] < stay["fired"]
     overlap = {each["rule"]: each["people"] for each in stay["overlaps"]}["video-music-opened"]

@@ -20,6 +20,8 @@ from livetags.in_process import replay
 from livetags.inputs import resolve
 from livetags.key_file import ensure_keys
 from livetags.planted import Matched, match
+from livetags.turned import together, turned
+from schemas.outputs import Trigger
 from schemas.pseudonym_keys import new_keys
 from schemas.settings import Settings
 from sources.dictionaries import load
@@ -126,6 +128,45 @@ def test_who_drifted_and_the_truth_are_told_in_words_clearest_first() -> None:
     )
     assert "of 1 people with one more interest 0 noticed (0%)" in lines
     assert lines[-1] == "alarms without a planted change: 0; people with steady interests: 0 in 0.0 years lived"
+
+
+def fired_at(user: str, day: float, rule: str = "interests-changed") -> Trigger:
+    at_ms = int(T0_MS + day * DAY_MS)
+    return Trigger(f"{user} {day}", user, rule, 1, "scene", "marketing", 50, "pulse", f"{day}", at_ms, at_ms)
+
+
+def test_triggers_about_changed_interests_are_laid_beside_the_changes_and_not_beside_the_alarms() -> None:
+    early = person("early", ("music", 0, 10), ("games", 10, LAST))
+    late = person("late", ("music", 0, 45), ("games", 45, LAST))
+    people = [SWITCHED, GAINED, STEADY, PRIVATE, early, late]
+    for each in people:
+        each.consents["marketing"] = True
+    alarms = [
+        alarm(named(SWITCHED), day=28, since_day=19),
+        alarm(named(early), day=20),
+        alarm(named(STEADY), day=40),
+        alarm(named(GAINED), day=40),  # has no trigger
+        alarm(named(PRIVATE), day=40),
+    ]
+    triggers = [
+        fired_at(named(SWITCHED), 28.1),  # at the event that closed the alarm's bucket
+        fired_at(named(early), 20),
+        fired_at(named(STEADY), 40.5),
+        fired_at(named(GAINED), 39),  # no alarm had been raised
+        fired_at(named(PRIVATE), 40),
+        fired_at(named(SWITCHED), 29, "another"),
+    ]
+    found = turned("interests-changed", people, alarms, triggers, PSEUDONYMS)
+    assert (found.planted, found.visible, found.noticed) == (3, 1, 1)  # of early and late nobody could tell
+    assert found.delays_days == [pytest.approx(8.1)]
+    assert (found.fired, found.unplanted) == (4, 2)
+    assert (found.passed_on, found.alarms) == (3, 4)
+    twice = together([found, found])
+    assert (twice.planted, twice.noticed, twice.delay_days_median) == (6, 2, pytest.approx(8.1))
+    nothing = turned("interests-changed", people, alarms, [], PSEUDONYMS)
+    assert (nothing.visible, nothing.noticed, nothing.passed_on) == (1, 0, 0)
+    assert isnan(nothing.delay_days_median)
+    assert turned("interests-changed", [], alarms, triggers, PSEUDONYMS).planted == 0
 
 
 @pytest.mark.stores

@@ -49,6 +49,22 @@ def test_what_others_have_put_there_stops_nobody(bootstrap: str) -> None:
     assert rule_topic.published(settings).current()["a"].version == 2
 
 
+def test_what_contradicts_a_version_is_left_out(bootstrap: str) -> None:
+    settings = Settings(rule_topic=f"kafka://{bootstrap}/contradicting")
+    rule_topic.publish(settings, [rule("a")])
+    others = [rule("a", scene="edited"), rule("a", 2, on="order")]
+    messages = [(b"a", json.dumps(each.document()).encode()) for each in others]
+    topics.publish(bootstrap, "contradicting", messages)
+    log = rule_topic.published(settings)
+    assert log.current() == {"a": rule("a")}
+    assert [reason.split(":")[0] for reason in log.refused] == [
+        "rule a version 1 is refused",
+        "rule a version 2 is refused",
+    ]
+    with pytest.raises(NotPublishable, match="give it a new id"):
+        rule_topic.publish(settings, [rule("a", 2, on="order")])
+
+
 def test_a_topic_that_is_not_there_is_said_to_be(bootstrap: str) -> None:
     with pytest.raises(topics.TopicError, match="nothing-here"):
         rule_topic.published(Settings(rule_topic=f"kafka://{bootstrap}/nothing-here"))

@@ -1,13 +1,15 @@
 """Rules made ready for evaluation: conditions compiled, names resolved, purposes gathered; or refused with the reason.
 
-Conditions are written in CEL, the Common Expression Language (cel.dev): no loops but over lists, no side effects. Each
-is tried out on examples of all types before a rule is accepted, so what is wrong with it is said then and not at night.
+Conditions are written in CEL, the Common Expression Language (cel.dev), without its loops: no side effects, and a
+bounded cost (`udfs.triggers.condition_cost`). Each is tried out on examples of all types before a rule is accepted, so
+what is wrong with it is said then and not at night.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import NamedTuple, NoReturn
+from difflib import get_close_matches
+from typing import NamedTuple
 
 import cel
 from msgspec import Struct
@@ -15,10 +17,12 @@ from msgspec import Struct
 from schemas.known_tags import why_unknown
 from schemas.rules import GroupRule
 from schemas.trigger_rule import FOREVER_MS, Match, TriggerRule
+from udfs.triggers.condition_cost import why_too_dear
+from udfs.triggers.condition_faults import result_fault, syntax_fault, type_fault
 from udfs.triggers.vocabulary import CIRCUMSTANCES, KINDS, Value, Variable
 
+_NEXT_TO_ZERO = 1e-9
 NUMERIC_PARTS = ("mean", "std")
-_CUT = 200
 _NOT_WORKED_OUT = (ArithmeticError, LookupError, RuntimeError, TypeError, ValueError)
 
 
@@ -113,6 +117,9 @@ class CompiledRule(Struct, frozen=True):
     cooldown_ms: int = 0
 
 
+_ALWAYS = Condition(None)
+
+
 def compile_rule(rule: TriggerRule, groups: Mapping[str, GroupRule]) -> CompiledRule:
     """Compile a rule.
 
@@ -124,18 +131,33 @@ def compile_rule(rule: TriggerRule, groups: Mapping[str, GroupRule]) -> Compiled
     Raises
     ------
     RuleError
-        For a condition that can't be parsed, doesn't give true or false, or reads what is not there; and for a tag that
-        is not there, of what can be told without dictionaries.
+        For a condition that can't be parsed, doesn't give true or false, reads what is not there, or may cost too much;
+        and for a tag that is not there, of what can be told without dictionaries. Of several it is the first.
     """
-    tags = {name: _tag(f"tags.{name}", text, groups) for name, text in rule.tags.items()}
-    for name, tag in tags.items():
-        if tag.part and rule.shape == "fade":
-            _refuse(f"tags.{name}", f"a {tag.part} does not fade: expected a weight, such as {tag.group}:{tag.tag}")
-        if name in KINDS[rule.on].variables or name in CIRCUMSTANCES:
-            _refuse(f"tags.{name}", "the name is that of a variable already: choose another")
-    select = _selected("", rule.on, rule.match, rule.when, tags)
-    until = _condition("until", rule.until, rule.on, tags) if rule.until else None
-    unless = _selected("unless.", rule.unless.on, rule.unless.match, rule.unless.when, tags) if rule.unless else None
+    faults: list[RuleError] = []
+    compiled = _compiled(rule, groups, faults)
+    if faults:
+        raise faults[0]
+    return compiled
+
+
+def compiled_or_faults(rule: TriggerRule, groups: Mapping[str, GroupRule]) -> tuple[CompiledRule, list[RuleError]]:
+    """The rule, and all that keeps it from being used: what is wrong is left out of it."""
+    faults: list[RuleError] = []
+    return _compiled(rule, groups, faults), faults
+
+
+def _compiled(rule: TriggerRule, groups: Mapping[str, GroupRule], faults: list[RuleError]) -> CompiledRule:
+    tags = _tags(rule, groups, faults)
+    # a tag that is wrong is said once: for the conditions its name is one
+    named = {name: tags.get(name, TagName("", "")) for name in rule.tags}
+    select = _selected("", rule.on, rule.match, rule.when, named, faults)
+    until = _condition("until", rule.until, rule.on, named, faults) if rule.until else None
+    unless = (
+        _selected("unless.", rule.unless.on, rule.unless.match, rule.unless.when, named, faults)
+        if rule.unless
+        else None
+    )
     conditions = [select.when, *([until] if until else []), *([unless.when] if unless else [])]
     reads = {name for condition in conditions for name in condition.variables} | set(rule.match) | set(tags)
     purposes = {rule.purpose, KINDS[rule.on].purpose, *(groups[tag.group].purpose for tag in tags.values())}
@@ -176,62 +198,89 @@ def variables_of(on: str, tags: Mapping[str, TagName]) -> dict[str, Variable]:
     return {**KINDS[on].variables, **CIRCUMSTANCES, **weights}
 
 
-def _selected(path: str, on: str, match: Match, when: str, tags: Mapping[str, TagName]) -> Selected:
+def _selected(
+    path: str, on: str, match: Match, when: str, tags: Mapping[str, TagName], faults: list[RuleError]
+) -> Selected:
+    words = [each for each, known in KINDS[on].variables.items() if isinstance(known.example, str)]
     for name in match:
-        variable = KINDS[on].variables.get(name)
-        if variable is None or not isinstance(variable.example, str):
-            words = [each for each, known in KINDS[on].variables.items() if isinstance(known.example, str)]
-            _refuse(f"{path}match.{name}", f"expected one of {', '.join(words) or 'none'} for {on}, got {name}")
+        if name not in words:
+            near = get_close_matches(name, words, n=1)
+            remedy = f": did you mean {near[0]}?" if near else ""
+            reason = f"expected one of {', '.join(words) or 'none'} for {on}, got {name}{remedy}"
+            faults.append(RuleError(f"{path}match.{name}", reason))
     values = {name: frozenset(words) for name, words in match.items()}
-    return Selected(on, values, _condition(f"{path}when", when, on, tags))
+    return Selected(on, values, _condition(f"{path}when", when, on, tags, faults))
 
 
-def _condition(field: str, source: str, on: str, tags: Mapping[str, TagName]) -> Condition:
+def _condition(field: str, source: str, on: str, tags: Mapping[str, TagName], faults: list[RuleError]) -> Condition:
     if not source:
-        return Condition(None)
+        return _ALWAYS
     try:
         program = cel.compile(source)
     except ValueError as error:
-        _refuse(field, _shortened(str(error)))
-    known = variables_of(on, tags)
+        faults.append(RuleError(field, syntax_fault(source, str(error))))
+        return _ALWAYS
     used = program.variables()
-    unknown = [name for name in used if name not in known]
-    if unknown:
-        _refuse(field, f"unknown {', '.join(unknown)}: a rule on {on} knows {', '.join(sorted(known))}")
-    for values in _examples({name: known[name] for name in used}):
-        try:
-            result = program.execute(values)
-        except (TypeError, ValueError, RuntimeError) as error:
-            _refuse(field, _shortened(str(error)))
-        if not isinstance(result, bool):
-            _refuse(field, f"expected true or false, got a {type(result).__name__}")
+    reason = _why_not(program, source, used, on, tags)
+    if reason:
+        faults.append(RuleError(field, reason))
+        return _ALWAYS
     return Condition(program, tuple(used), all(name in KINDS[on].variables for name in used))
 
 
-def _examples(variables: Mapping[str, Variable]) -> list[dict[str, Value]]:
-    """Each variable's example, and its zero: both sides of most conditions are tried."""
-    zero = {name: type(variable.example)() for name, variable in variables.items()}
+def _why_not(program: cel.Program, source: str, used: list[str], on: str, tags: Mapping[str, TagName]) -> str:
+    """Why a condition that was parsed can't be used; empty: it can."""
+    too_dear = why_too_dear(program, source)
+    if too_dear:
+        return too_dear
+    known = variables_of(on, tags)
+    unknown = [name for name in used if name not in known]
+    if unknown:
+        near = [match for name in unknown for match in get_close_matches(name, known, n=1)]
+        remedy = f"did you mean {', '.join(near)}? " if near else ""
+        return f"unknown {', '.join(unknown)}: {remedy}a rule on {on} knows {', '.join(sorted(known))}"
+    read = {name: known[name] for name in used}
+    for values in _examples(read, divides=not {"_/_", "_%_"}.isdisjoint(program.functions())):
+        try:
+            result = program.execute(values)
+        except _NOT_WORKED_OUT as error:
+            return type_fault(source, str(error), read)
+        if not isinstance(result, bool):
+            return result_fault(result, read)
+    return ""
+
+
+def _examples(variables: Mapping[str, Variable], *, divides: bool) -> list[dict[str, Value]]:
+    """Each variable's example, and its zero (next to it where it may be divided by): both sides of most are tried."""
+    small: dict[type[Value], Value] = {str: "", bool: False, float: _NEXT_TO_ZERO if divides else 0.0}
+    zero = {name: small[type(variable.example)] for name, variable in variables.items()}
     return [{name: variable.example for name, variable in variables.items()}, zero]
 
 
-def _tag(field: str, text: str, groups: Mapping[str, GroupRule]) -> TagName:
-    group, separator, tag = text.partition(":")
-    if not separator or not tag:
-        _refuse(field, f"expected <group>:<tag>, got {text!r}")
-    rule = groups.get(group)
-    if rule is None:
-        _refuse(field, f"unknown tag group {group!r}: expected one of {', '.join(sorted(groups))}")
-    name, dot, part = tag.rpartition(".")
-    found = TagName(group, name, part) if rule.numeric and dot and part in NUMERIC_PARTS else TagName(group, tag)
-    if rule.tags is not None and found.tag not in rule.tags:
-        _refuse(field, why_unknown(group, found.tag, rule.tags))
-    return found
-
-
-def _refuse(field: str, reason: str) -> NoReturn:
-    raise RuleError(field, reason) from None
-
-
-def _shortened(text: str) -> str:
-    line = " ".join(text.split())
-    return line if len(line) <= _CUT else line[: _CUT - 3] + "..."
+def _tags(rule: TriggerRule, groups: Mapping[str, GroupRule], faults: list[RuleError]) -> dict[str, TagName]:
+    tags = {}
+    for name, text in rule.tags.items():
+        field = f"tags.{name}"
+        if name in KINDS[rule.on].variables or name in CIRCUMSTANCES:
+            faults.append(RuleError(field, "the name is that of a variable already: choose another"))
+        group, _, tag = text.partition(":")
+        if not tag:
+            faults.append(RuleError(field, f"expected <group>:<tag>, such as content:video, got {text!r}"))
+            continue
+        rule_of_group = groups.get(group)
+        if rule_of_group is None:
+            near = get_close_matches(group, groups, n=1)
+            remedy = f"did you mean {near[0]}?" if near else f"expected one of {', '.join(sorted(groups))}"
+            faults.append(RuleError(field, f"unknown tag group {group!r}: {remedy}"))
+            continue
+        head, dot, part = tag.rpartition(".")
+        of_part = rule_of_group.numeric and dot and part in NUMERIC_PARTS
+        found = TagName(group, head, part) if of_part else TagName(group, tag)
+        if rule_of_group.tags is not None and found.tag not in rule_of_group.tags:
+            faults.append(RuleError(field, why_unknown(group, found.tag, rule_of_group.tags)))
+            continue
+        if found.part and rule.shape == "fade":
+            reason = f"a {found.part} does not fade: expected a weight, such as {group}:{found.tag}"
+            faults.append(RuleError(field, reason))
+        tags[name] = found
+    return tags

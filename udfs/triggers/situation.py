@@ -16,7 +16,14 @@ from udfs.local_time import MS_PER_HOUR, is_workday, local_day, month_of
 from udfs.profile.decay import weight_at
 from udfs.profile.weighted_welford import deviation
 from udfs.triggers.compiled import TagName
-from udfs.triggers.traffic_model import daily_mb, days_left, observe_balance, observe_flow, observe_usage
+from udfs.triggers.traffic_model import (
+    daily_mb,
+    days_left,
+    is_told_already,
+    observe_balance,
+    observe_flow,
+    observe_usage,
+)
 from udfs.triggers.vocabulary import Value
 
 _BYTES_PER_MB = 1e6
@@ -163,17 +170,18 @@ def _call(event: Call, _profile: Profile, _memory: TriggerMemory, _rules: Rules)
 def _plan_traffic(
     event: DataUsage | Billing, profile: Profile, memory: TriggerMemory, rules: Rules
 ) -> dict[str, Value]:
-    traffic, time_ms = _traffic(memory), event.event_time_ms
+    traffic, offset_ms = _traffic(memory), rules.utc_offset_ms
+    # What is left is that of now, whenever the event was: so must be the pace and the rest of the month.
+    time_ms = max(event.event_time_ms, profile.last_event_ms)
     used_mb = 0.0
     if isinstance(event, DataUsage):
         used_mb = event.bytes_used / _BYTES_PER_MB
-        observe_usage(traffic, time_ms, used_mb)
-    else:
-        observe_balance(traffic, time_ms, event.remaining_mb, event.included_mb)
+        observe_usage(traffic, event.event_time_ms, used_mb)
+    elif not is_told_already(traffic, profile, event.event_time_ms, offset_ms):
+        observe_balance(traffic, event.event_time_ms, event.remaining_mb, event.included_mb)
     daily = daily_mb(profile, time_ms)
     known = traffic.balance_ms > 0
-    day = local_day(time_ms, rules.utc_offset_ms)
-    to_month_end_ms = month_of(day)[1] * MS_PER_DAY - (time_ms + rules.utc_offset_ms)
+    to_month_end_ms = month_of(local_day(time_ms, offset_ms))[1] * MS_PER_DAY - (time_ms + offset_ms)
     return {
         "used_mb": used_mb,
         "remaining_mb": traffic.remaining_mb,

@@ -13,6 +13,7 @@ from math import exp2, log
 from schemas.state import Profile
 from schemas.tag_group import MS_PER_DAY
 from schemas.trigger_memory import TrafficMemory
+from udfs.local_time import local_day, month_of
 from udfs.profile.decay import weight_at
 
 WINDOW_MS = 180_000
@@ -60,6 +61,19 @@ def _close_window(memory: TrafficMemory, time_ms: int) -> None:
     memory.usual_weight = left + 1.0
     memory.usual_ms = memory.window_ms
     memory.window_ms, memory.window_mb = time_ms, 0.0
+
+
+def is_told_already(memory: TrafficMemory, profile: Profile, time_ms: int, utc_offset_ms: int) -> bool:
+    """Whether a balance comes so late that more is known: an earlier balance of the month, less the use since.
+
+    Taking it would forget the readings after it, which are no longer known one by one.
+    """
+    group = profile.groups.get(_USAGE[0])
+    if not memory.balance_ms or group is None or _USAGE[1] not in group.cells:
+        return False
+    newest_reading_ms = group.cells[_USAGE[1]][-1]
+    months = [month_of(local_day(each, utc_offset_ms))[0] for each in (memory.balance_ms, time_ms)]
+    return time_ms < newest_reading_ms and months[0] == months[1]
 
 
 def observe_balance(memory: TrafficMemory, time_ms: int, remaining_mb: float, included_mb: float) -> None:

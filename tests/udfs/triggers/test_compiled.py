@@ -22,11 +22,11 @@ def refused(**fields: Any) -> RuleError:
 @pytest.mark.parametrize(
     ("fields", "field", "reason"),
     [
-        ({"when": "app =="}, "when", "Failed to parse"),
-        ({"when": "apps == 'x'"}, "when", "unknown apps: a rule on app_use knows app, category"),
-        ({"when": "app"}, "when", "expected true or false, got a str"),
-        ({"when": "flow_mb * 2 > 1.0"}, "when", "CEL does not coerce"),
-        ({"when": "flow_mb > 'x'"}, "when", "No such overload"),
+        ({"when": "app =="}, "when", "can't be read after 'app ==': expected a value: it ends too early"),
+        ({"when": "apps == 'x'"}, "when", "unknown apps: did you mean app? a rule on app_use knows app, category"),
+        ({"when": "app"}, "when", "expected true or false, got text"),
+        ({"when": "flow_mb * 2 > 1.0"}, "when", "expected numbers with a point, such as 2.0 for 2"),
+        ({"when": "flow_mb > 'x'"}, "when", "flow_mb is a number"),
         ({"when": "size(app) > 1 && __import__('os')"}, "when", ""),
         ({"when": "province == 'x'"}, "when", "unknown province"),
         ({"tags": {"video": "contents:video"}}, "tags.video", "unknown tag group 'contents'"),
@@ -63,7 +63,7 @@ def test_what_is_wrong_is_said_with_its_field(fields: dict[str, Any], field: str
 @pytest.mark.parametrize(
     ("fields", "reason"),
     [
-        ({"purpose": "fun"}, "purpose: expected one of"),
+        ({"purpose": "fun"}, "purpose\n.*expected one of service"),
         ({"version": 0}, "greater than or equal to 1"),
         ({"hold": "20m"}, "hold: only of shape level, got pulse"),
         ({"shape": "count"}, "within: shape count needs it"),

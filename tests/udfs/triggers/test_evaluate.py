@@ -327,7 +327,6 @@ def test_a_new_version_on_tags_leaves_the_open_episode_of_the_old_one_alone() ->
     ("when", "event"),
     [
         ("10 / (int(flow_mb) - 7) > 1", used(T0_MS, megabytes=7.5)),
-        ("app.matches(keyword)", used(T0_MS, keyword="c++ (")),
         ("[1, 2][int(flow_mb)] > 0", used(T0_MS, megabytes=5.0)),
         ("int(flow_mb * 1e15) > 0", used(T0_MS, megabytes=1e9)),
     ],
