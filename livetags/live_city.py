@@ -7,8 +7,10 @@ when people do most; what has been that day goes out at once, the rest in real t
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from heapq import merge
 from pathlib import Path
 from threading import Event, Thread
 
@@ -29,7 +31,7 @@ from schemas.pb.livetags.v1 import (
     signalling_pb2,
 )
 from sources.feed import Feed
-from sources.replay import in_step
+from sources.records import read_records
 
 DAYS = 2
 """How long a city is made for; it is over 37 hours after it was started."""
@@ -39,6 +41,7 @@ _BEGINS_MS = 1_767_225_600_000  # a city does, at 8 o'clock there
 _EVENING_MS = _BEGINS_MS + 11 * _HOUR_MS
 _CITYS_OFFSET_H = 8
 _MAX_RECORD_BYTES = 1 << 20
+_AHEAD = 5
 _TICK_S = 0.02
 _GIVE_UP_S = 30.0
 _RECORDS = {
@@ -84,20 +87,36 @@ def moved(feed: str, value: bytes, by_ms: int) -> bytes:
 
 
 def due(folder: Path, by_ms: int) -> Iterator[Due]:
-    """The records of a city's folder in their order, moved, each with when it is to go out.
+    """The records of a city's folder, moved, each with when it is to go out: when it says, not before; in that order.
 
-    A record that comes late, or says no time, goes out with those around it.
+    Each feed keeps its own order, so one that comes late, or says no time, goes out with those around it in its feed.
     """
-    inputs = resolve("all", str(folder))
+    feeds = [_of_feed(number, source, by_ms) for number, source in enumerate(resolve("all", str(folder)))]
+    for due_ms, _, _, feed, value in merge(*feeds):  # the first three are unique, so no more is compared
+        yield due_ms, feed, moved(feed.name, value, by_ms)
+
+
+def _of_feed(number: int, source: Input, by_ms: int) -> Iterator[tuple[int, int, int, Feed, bytes]]:
     end_ms = _BEGINS_MS + DAYS * 24 * _HOUR_MS
-    newest_ms = last_ms = 0
-    for number, _, _, value in in_step([(source.feed, source.files) for source in inputs], _MAX_RECORD_BYTES):
-        feed = inputs[number].feed
-        time_ms = feed.event_time_ms(value)
-        if time_ms is not None and time_ms < end_ms:
-            # two have to agree: a time that is nobody's must not hold back the rest
-            newest_ms, last_ms = max(newest_ms, min(last_ms, time_ms)), time_ms
-        yield newest_ms + by_ms, feed, moved(feed.name, value, by_ms)
+    newest_ms = 0
+    ahead: deque[tuple[int, int, bytes]] = deque()
+
+    def next_due() -> tuple[int, int, int, Feed, bytes]:
+        nonlocal newest_ms
+        time_ms, record, value = ahead.popleft()
+        # one that comes soon has to agree: a time that is nobody's must not hold back the rest
+        if time_ms <= max((each[0] for each in ahead), default=time_ms):
+            newest_ms = max(newest_ms, time_ms)
+        return newest_ms + by_ms, number, record, source.feed, value
+
+    for file in source.files:
+        for record, value in read_records(source.feed, file, _MAX_RECORD_BYTES):
+            time_ms = source.feed.event_time_ms(value) or 0
+            ahead.append((time_ms if time_ms < end_ms else 0, record, value))
+            if len(ahead) > _AHEAD:
+                yield next_due()
+    while ahead:
+        yield next_due()
 
 
 @dataclass
