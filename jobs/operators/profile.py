@@ -30,6 +30,7 @@ from udfs.triggers.watermarks import REPLAYED, Watermarks
 
 _log = logging.getLogger(__name__)
 _ALIVE_MS = 60_000  # a start takes the time since the last sign of life for time in which records may have been missed
+_SAVE_EVERY_MS = 10_000
 _LOOK_AGAIN_MS = 1_000
 _SOON_MS = 20
 
@@ -52,8 +53,8 @@ class ProfileOperator(ShardOperator):
         self._progress_state = runtime_context.get_state(
             ValueStateDescriptor("feed progress", Types.PICKLED_BYTE_ARRAY())
         )
-        self._progress: dict[int, FeedProgress] = {}
-        self._started_ms = 0
+        self._progress: FeedProgress | None = None
+        self._progress_saved_ms: dict[int, int] = {}
         folder = local_path(self._run.rule_updates)
         self._rule_log = read_rule_folder(folder) if folder is not None else RuleLog()
         self._rule_set = RuleSet(settings.rules(GROUPS).groups)
@@ -119,6 +120,7 @@ class ProfileOperator(ShardOperator):
         if self._run.bounded:
             return
         now_ms = ctx.timer_service().current_processing_time()
+        self._progress_of(counts, now_ms).stood_still(now_ms - timestamp, now_ms)
         watermarks = self._watermarks(counts, now_ms)
         wakes = self._wakes_of(counts)
         persons: dict[str, list[str]] = {}
@@ -151,28 +153,26 @@ class ProfileOperator(ShardOperator):
         watermarks = self._watermarks(counts, now_ms)
         for queue in wakes.queues():
             due_ms, come_ms = wakes.next_ms(queue), watermarks.of(feeds_of(queue))
-            if now_ms - come_ms > _LOOK_AGAIN_MS:
-                next_ms = min(next_ms, max(due_ms, now_ms + _LOOK_AGAIN_MS))
-            else:
-                # a silent feed's watermark moves at twice the speed of the clock
-                next_ms = min(next_ms, max(due_ms, now_ms + max((due_ms - come_ms) // 2, _SOON_MS)))
+            look_again_ms = _LOOK_AGAIN_MS if now_ms - come_ms > _LOOK_AGAIN_MS else _SOON_MS
+            next_ms = min(next_ms, max(due_ms, now_ms + look_again_ms))
         timers.register_processing_time_timer(next_ms)
-        saved = self._progress_of(counts, now_ms).save(now_ms)
-        if saved is not None:
-            self._progress_state.update(saved)
+        if now_ms - self._progress_saved_ms[counts.shard] >= _SAVE_EVERY_MS:
+            self._progress_saved_ms[counts.shard] = now_ms
+            self._progress_state.update(self._progress_of(counts, now_ms).save(now_ms))
 
     def _watermarks(self, counts: ShardCounts, now_ms: int) -> Watermarks:
         return REPLAYED if self._run.bounded else self._progress_of(counts, now_ms).watermarks(now_ms)
 
     def _progress_of(self, counts: ShardCounts, now_ms: int) -> FeedProgress:
-        """Of the shard whose turn it is."""
-        progress = self._progress.get(counts.shard)
-        if progress is None:
-            feeds = [source.feed for source in self._run.inputs]
-            self._started_ms = self._started_ms or now_ms
-            progress = FeedProgress(feeds, self._progress_state.value(), now_ms, self._started_ms)
-            self._progress[counts.shard] = progress
-        return progress
+        """Of all shards; the one whose turn it is may know something from before the last start."""
+        if self._progress is None:
+            self._progress = FeedProgress([source.feed for source in self._run.inputs], now_ms)
+        if counts.shard not in self._progress_saved_ms:
+            self._progress_saved_ms[counts.shard] = 0
+            saved = self._progress_state.value()
+            if saved is not None:
+                self._progress.restore(saved, now_ms)
+        return self._progress
 
     def _wakes_of(self, counts: ShardCounts) -> Wakes:
         """Of the shard whose turn it is: the state handle shows its entries alone."""

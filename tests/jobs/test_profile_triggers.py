@@ -144,13 +144,13 @@ def test_a_restart_loses_nothing_and_decides_nothing_before_it_has_read_what_cam
     operator = operator_on(engine, ABSENCE)  # another worker, over the same state
     # a batch for others sets the timers again; of the half hour that nobody was there nothing is known yet
     assert process(operator, engine, *granted("other")) == []
-    assert run_timers(operator, engine, engine.now_ms + 5 * MINUTE_MS) == []
+    assert run_timers(operator, engine, engine.now_ms + 50_000) == []
     # what one of them did meanwhile is read: an order, so it is not missing
     order = Order("p", 3, T0_MS + 10 * MINUTE_MS, "film", True, 9.0)
     [*hot, _] = operator.process_element(Row(SHARD, [_forwarded(1, order)]), engine)
     assert [trigger for each in hot for trigger in unpack_hot(each).triggers] == []
-    # nothing more comes: after as long as nobody was there, that is believed
-    [trigger] = run_timers(operator, engine, T0_MS + 80 * MINUTE_MS)
+    # nothing more comes for a minute: that is believed
+    [trigger] = run_timers(operator, engine, engine.now_ms + 2 * MINUTE_MS)
     assert (trigger.user, trigger.at_ms) == ("q", T0_MS + 30 * MINUTE_MS)
     assert engine.states["wakes"].held == {}
 
@@ -160,12 +160,28 @@ def test_a_feed_that_is_behind_is_waited_for() -> None:
     engine = FakeEngine(T0_MS)
     operator = operator_on(engine, ABSENCE)
     process(operator, engine, *granted(), use(1, T0_MS))
-    hour_late = Order("other", 2, T0_MS - 60 * MINUTE_MS, "film", True, 9.0)
-    list(operator.process_element(Row(SHARD, [_forwarded(1, hour_late)]), engine))
-    assert run_timers(operator, engine, T0_MS + 44 * MINUTE_MS) == []  # an hour late is a quarter of an hour late now
-    in_time = Order("other", 3, engine.now_ms - 500, "film", True, 9.0)
+    for minute in range(0, 90):
+        order = Order("other", 100 + minute, T0_MS + (minute - 60) * MINUTE_MS, "film", True, 9.0)
+        engine.timers.clear()
+        engine.now_ms = T0_MS + minute * MINUTE_MS
+        list(operator.process_element(Row(SHARD, [_forwarded(1, order)]), engine))
+        assert run_timers(operator, engine, T0_MS + minute * MINUTE_MS + 55_000) == []
+    in_time = Order("other", 300, engine.now_ms - 500, "film", True, 9.0)
     list(operator.process_element(Row(SHARD, [_forwarded(1, in_time)]), engine))
-    assert len(run_timers(operator, engine, T0_MS + 44 * MINUTE_MS + 2_000)) == 1
+    assert len(run_timers(operator, engine, engine.now_ms + 2_000)) == 1
+
+
+def test_an_operator_that_stood_still_reads_on_before_it_decides() -> None:
+    engine = FakeEngine(T0_MS)
+    operator = operator_on(engine, ABSENCE)
+    process(operator, engine, *granted(), use(1, T0_MS))
+    due_ms = T0_MS + 30 * MINUTE_MS + 1_000
+    assert run_timers(operator, engine, due_ms - 1) == []
+    engine.now_ms = due_ms + 5 * MINUTE_MS  # the sinks were away; what came meanwhile waits behind the timer
+    assert list(operator.on_timer(due_ms, engine)) == []
+    order = Order("p", 3, T0_MS + 29 * MINUTE_MS, "film", True, 9.0)
+    list(operator.process_element(Row(SHARD, [_forwarded(1, order)]), engine))
+    assert run_timers(operator, engine, engine.now_ms + 5 * MINUTE_MS) == []
 
 
 def test_a_timer_that_was_lost_is_registered_again_with_the_next_batch() -> None:

@@ -1,17 +1,15 @@
-"""How far one shard has read each feed, told from the events themselves.
+"""How far each feed has been read, told from the events themselves.
 
 A job may be behind: after an outage, when a feed's source delivers late, or when it reads an old log. The clock on the
-wall then says nothing of what has come. So every partition's lag is kept: how old its newest event was when it came. A
-partition that is silent is taken to have nothing more only after that long: at a lag of an hour, the hour that may be
-missing is believed to be empty when an hour has brought nothing. Its watermark is therefore
+wall then says nothing of what has come. So of every partition is kept how old its newest event was when it came: its
+lag. It has come up to now when it has been silent for as long as its lag, or for a minute: a log that has more gives it
+within seconds. Until then it has come up to its newest event.
 
-    now - max(0, lag - time since the newest event came)
-
-The time in which no job ran is lag as well.
+Time in which no job ran, or in which this one stood still, is lag as well, and of a silence then nothing is believed.
 
 While a job works off a backlog, a micro-batch holds minutes of it, and one person's part of it can come some time after
-another's. So as long as more than a moment's lag is there, and more comes, what counts is how far the feed was some
-seconds ago.
+another's. So as long as more than a moment's lag is there, and more comes, what counts is how far the partition was
+some seconds ago.
 """
 
 from __future__ import annotations
@@ -28,9 +26,9 @@ from udfs.triggers.watermarks import Watermarks
 _FEED_OF_LOG = FEED_SHIFT - PARTITION_SHIFT
 _FIRST_READ_MS = 10_000
 _IN_TIME_MS = 1_000
+_SILENT_MS = 60_000
 _APART_MS = 10_000
 _NOTED_EVERY_MS = 500
-_SAVE_EVERY_MS = 1_000
 
 
 class LogProgress(Struct, array_like=True):
@@ -51,33 +49,38 @@ _decode = msgspec.msgpack.Decoder(_Saved).decode
 
 
 class FeedProgress:
-    """Of one shard.
+    """Of all shards that one operator works on: a feed may be rare in each.
 
     Parameters
     ----------
     feeds
         Names by feed number.
-    saved
-        What `save` gave before the last start; None: nothing.
-    now_ms
-        The clock on the wall.
     started_ms
         When the job started: a feed that nothing has come of is not waited for beyond its first seconds.
     """
 
-    def __init__(self, feeds: Sequence[str], saved: bytes | None, now_ms: int, started_ms: int) -> None:
+    def __init__(self, feeds: Sequence[str], started_ms: int) -> None:
         self._feeds = feeds
         self._unseen_until_ms = started_ms + _FIRST_READ_MS
-        self._saved_ms = 0
         self._logs: dict[int, LogProgress] = {}
         # log -> when it was how far, oldest first: once as of `_APART_MS` ago, and since then
         self._earlier: dict[int, list[tuple[int, int]]] = {}
-        if saved is not None:
-            before = _decode(saved)
-            away_ms = max(now_ms - before.alive_ms, 0)
-            for log, one in before.logs.items():
-                lag_ms = max(one.lag_ms - max(before.alive_ms - one.came_ms, 0), 0) + away_ms
-                self._keep(log, LogProgress(one.newest_ms, lag_ms, now_ms))
+
+    def restore(self, saved: bytes, now_ms: int) -> None:
+        """Take over what `save` gave before the job was last away."""
+        before = _decode(saved)
+        for log, one in before.logs.items():
+            known = self._logs.get(log)
+            if known is None or known.newest_ms < one.newest_ms:
+                away_ms = max(now_ms - before.alive_ms, 0)
+                self._logs[log] = LogProgress(one.newest_ms, _lag(one, before.alive_ms) + away_ms, now_ms)
+                self._earlier[log] = [(now_ms, one.newest_ms)]
+
+    def stood_still(self, ms: int, now_ms: int) -> None:
+        """Nothing could come for so long, up to now: what it was that did not come is not known yet."""
+        if ms > _IN_TIME_MS:
+            for log, one in self._logs.items():
+                self._logs[log] = LogProgress(one.newest_ms, _lag(one, now_ms - ms) + ms, now_ms)
 
     def note(self, batches: Iterable[Forwarded], now_ms: int) -> None:
         """Take note of a batch that was folded."""
@@ -103,6 +106,10 @@ class FeedProgress:
             seen[feed] = min(seen.get(feed, until_ms), until_ms)
         return Watermarks(now_ms, by_feed | seen)
 
+    def save(self, now_ms: int) -> bytes:
+        """What a later start needs to know."""
+        return _encode(_Saved(now_ms, self._logs))
+
     def _keep(self, log: int, one: LogProgress) -> None:
         self._logs[log] = one
         entry = (one.came_ms, one.newest_ms)
@@ -115,15 +122,14 @@ class FeedProgress:
                 del earlier[0]
 
     def _until(self, log: int, one: LogProgress, now_ms: int) -> int:
-        silent_ms = max(now_ms - one.came_ms, 0)
-        if one.lag_ms <= _IN_TIME_MS or silent_ms >= _APART_MS:
-            return now_ms - max(0, one.lag_ms - silent_ms)
+        if _lag(one, now_ms) == 0:
+            return now_ms
+        if one.lag_ms <= _IN_TIME_MS or now_ms - one.came_ms >= _APART_MS:
+            return one.newest_ms
         before = [newest_ms for came_ms, newest_ms in self._earlier[log] if came_ms <= now_ms - _APART_MS]
         return before[-1] if before else self._earlier[log][0][1]
 
-    def save(self, now_ms: int) -> bytes | None:
-        """What a later start needs, once a second; None in between: a start counts the second as lag."""
-        if now_ms - self._saved_ms < _SAVE_EVERY_MS:
-            return None
-        self._saved_ms = now_ms
-        return _encode(_Saved(now_ms, self._logs))
+
+def _lag(one: LogProgress, now_ms: int) -> int:
+    """What is left of its lag when it has been silent since."""
+    return one.lag_ms if now_ms - one.came_ms < min(one.lag_ms, _SILENT_MS) else 0

@@ -23,24 +23,32 @@ def batch(feed: int, *times_ms: int, partition: int = 0) -> Forwarded:
 
 
 def begun() -> FeedProgress:
-    return FeedProgress(FEEDS, None, START_MS, START_MS - HOUR_MS)
+    return FeedProgress(FEEDS, START_MS - HOUR_MS)
 
 
 def test_a_feed_in_time_has_come_up_to_now() -> None:
     progress = begun()
     progress.note([batch(0, START_MS - 300)], START_MS)
     assert progress.watermarks(START_MS).of(["dpi"]) == START_MS - 300
+    assert progress.watermarks(START_MS + 299).of(["dpi"]) == START_MS - 300
     assert progress.watermarks(START_MS + 300).of(["dpi"]) == START_MS + 300
     assert progress.watermarks(START_MS + HOUR_MS).of(["dpi"]) == START_MS + HOUR_MS
 
 
-def test_a_feed_that_is_behind_has_come_up_to_its_newest_event_and_silence_counts_twice() -> None:
+def test_a_feed_that_is_behind_has_come_up_to_its_newest_event_until_it_is_silent_for_a_minute() -> None:
     progress = begun()
     progress.note([batch(0, START_MS - HOUR_MS, START_MS - 2 * HOUR_MS)], START_MS)
     assert progress.watermarks(START_MS).of(["dpi"]) == START_MS - HOUR_MS
-    assert progress.watermarks(START_MS + 9_999).of(["dpi"]) == START_MS - HOUR_MS
-    assert progress.watermarks(START_MS + 10 * MINUTE_MS).of(["dpi"]) == START_MS - HOUR_MS + 20 * MINUTE_MS
-    assert progress.watermarks(START_MS + 2 * HOUR_MS).of(["dpi"]) == START_MS + 2 * HOUR_MS
+    assert progress.watermarks(START_MS + MINUTE_MS - 1).of(["dpi"]) == START_MS - HOUR_MS
+    assert progress.watermarks(START_MS + MINUTE_MS).of(["dpi"]) == START_MS + MINUTE_MS
+
+
+def test_a_feed_that_is_always_a_day_late_is_decided_a_day_late() -> None:
+    progress = begun()
+    for second in range(0, 600, 20):
+        now_ms = START_MS + second * 1_000
+        progress.note([batch(0, now_ms - 24 * HOUR_MS)], now_ms)
+    assert progress.watermarks(now_ms + 10_000).of(["dpi"]) == now_ms - 24 * HOUR_MS
 
 
 def test_while_a_backlog_is_worked_off_what_counts_is_how_far_it_was_seconds_ago() -> None:
@@ -75,55 +83,78 @@ def test_the_partition_that_is_furthest_behind_counts_and_other_feeds_do_not() -
 def test_a_clock_ahead_of_ours_does_not_hide_that_a_feed_is_behind() -> None:
     progress = begun()
     progress.note([batch(0, START_MS + HOUR_MS)], START_MS)
-    saved = progress.save(START_MS)
-    again = FeedProgress(FEEDS, saved, START_MS + 2 * HOUR_MS, START_MS + 2 * HOUR_MS)
-    again.note([batch(0, START_MS + MINUTE_MS)], START_MS + 2 * HOUR_MS)
-    assert again.watermarks(START_MS + 2 * HOUR_MS).of(["dpi"]) == START_MS  # as far as it was when the job began
-    after_ms = START_MS + 2 * HOUR_MS + 10_000
-    assert again.watermarks(after_ms).of(["dpi"]) == START_MS + MINUTE_MS + 20_000
+    back_ms = START_MS + 2 * HOUR_MS
+    again = FeedProgress(FEEDS, back_ms)
+    again.restore(progress.save(START_MS), back_ms)
+    again.note([batch(0, START_MS + MINUTE_MS)], back_ms)
+    assert again.watermarks(back_ms).of(["dpi"]) == START_MS  # as far as it was when the job began
+    assert again.watermarks(back_ms + 10_000).of(["dpi"]) == START_MS + MINUTE_MS
 
 
 def test_a_feed_that_nothing_has_come_of_is_waited_for_in_the_first_seconds_only() -> None:
-    progress = FeedProgress(FEEDS, None, START_MS, START_MS)
+    progress = FeedProgress(FEEDS, START_MS)
     assert progress.watermarks(START_MS + 9_999).of(["cdr"]) == 0
     assert progress.watermarks(START_MS + 10_000).of(["cdr"]) == START_MS + 10_000
 
 
-def test_time_in_which_no_job_ran_is_lag() -> None:
+def test_time_in_which_no_job_ran_is_lag_whichever_shard_tells_of_it() -> None:
+    progress = begun()
+    progress.note([batch(0, START_MS - 100), batch(1, START_MS - 200)], START_MS)
+    early = progress.save(START_MS)
+    progress.note([batch(0, START_MS + 2_000)], START_MS + 2_100)
+    saved = progress.save(START_MS + 2_100)
+    back_ms = START_MS + HOUR_MS
+    for order in ((early, saved), (saved, early)):
+        again = FeedProgress(FEEDS, back_ms)
+        for each in order:
+            again.restore(each, back_ms)
+        assert again.watermarks(back_ms + 50_000).of(["dpi"]) == START_MS + 2_000
+        assert again.watermarks(back_ms + 50_000).of(["order"]) == START_MS - 200
+        assert again.watermarks(back_ms + MINUTE_MS).of(["dpi", "order"]) == back_ms + MINUTE_MS
+        again.note([batch(0, START_MS + MINUTE_MS)], back_ms + 50)
+        assert again.watermarks(back_ms + 50).of(["dpi"]) == START_MS + 2_000
+        assert again.watermarks(back_ms + 10_050).of(["dpi"]) == START_MS + MINUTE_MS
+        again.restore(saved, back_ms + 11_000)  # another shard's first turn says nothing new
+        assert again.watermarks(back_ms + 11_000).of(["dpi"]) == START_MS + MINUTE_MS
+
+
+def test_an_operator_that_stood_still_believes_no_silence_of_that_time() -> None:
     progress = begun()
     progress.note([batch(0, START_MS - 100)], START_MS)
-    saved = progress.save(START_MS)
-    assert saved is not None
-    assert progress.save(START_MS + 999) is None
-    back_ms = START_MS + HOUR_MS
-    again = FeedProgress(FEEDS, saved, back_ms, back_ms)
-    assert again.watermarks(back_ms).of(["dpi"]) == START_MS - 100
-    again.note([batch(0, START_MS + MINUTE_MS)], back_ms + 50)
-    assert again.watermarks(back_ms + 50).of(["dpi"]) == START_MS - 100
-    assert again.watermarks(back_ms + 10_050).of(["dpi"]) == START_MS + MINUTE_MS + 20_000
+    now_ms = START_MS + 5 * MINUTE_MS
+    progress.stood_still(900, now_ms)  # that is nothing
+    assert progress.watermarks(now_ms).of(["dpi"]) == now_ms
+    progress.stood_still(5 * MINUTE_MS, now_ms)
+    assert progress.watermarks(now_ms + 1_000).of(["dpi"]) == START_MS - 100
+    progress.note([batch(0, now_ms + 800)], now_ms + 1_000)  # it goes on
+    assert progress.watermarks(now_ms + 1_200).of(["dpi"]) == now_ms + 1_200
 
 
 @given(
     st.lists(
-        st.tuples(st.sampled_from([0, 1]), st.integers(0, 1), st.integers(0, 50), st.integers(-40, 10), st.booleans()),
+        st.tuples(
+            st.sampled_from([0, 1]), st.integers(0, 1), st.integers(0, 90), st.integers(-90, 10), st.sampled_from("nrs")
+        ),
         max_size=30,
     )
 )
 def test_a_watermark_is_neither_after_the_clock_nor_after_what_was_read_last_of_a_feed_that_is_behind(
-    story: list[tuple[int, int, int, int, bool]],
+    story: list[tuple[int, int, int, int, str]],
 ) -> None:
-    """Steps are (feed, partition, seconds that pass, age of the event in seconds as of then, restart before)."""
-    now_ms, started_ms = START_MS, START_MS - HOUR_MS
+    """Steps: (feed, partition, seconds that pass, age of the event in seconds, restart or standstill before it)."""
+    now_ms = START_MS
     progress = begun()
     newest: dict[tuple[int, int], int] = {}
     oldest: dict[tuple[int, int], int] = {}
-    for feed, partition, passed_s, ago_s, restart in story:
+    for feed, partition, passed_s, ago_s, before in story:
         now_ms += passed_s * 1_000
-        if restart:
-            saved = progress.save(now_ms + 2_000)
-            assert saved is not None
+        if before == "r":
+            saved = progress.save(now_ms)
             now_ms += 2_000
-            progress = FeedProgress(FEEDS, saved, now_ms, started_ms)
+            progress = FeedProgress(FEEDS, now_ms - HOUR_MS)
+            progress.restore(saved, now_ms)
+        elif before == "s":
+            progress.stood_still(passed_s * 1_000, now_ms)
         at_ms = min(now_ms + ago_s * 1_000, now_ms)
         log = (feed, partition)
         came = at_ms > newest.get(log, 0)
@@ -131,9 +162,9 @@ def test_a_watermark_is_neither_after_the_clock_nor_after_what_was_read_last_of_
         newest[log] = max(newest.get(log, 0), at_ms)
         oldest.setdefault(log, at_ms)
         marks = progress.watermarks(now_ms)
-        if came and now_ms - at_ms > 1_000:
+        if came and now_ms > at_ms:
             assert marks.of([FEEDS[feed]]) <= at_ms
         for number, name in enumerate(FEEDS):
             first = [first_ms for (which, _), first_ms in oldest.items() if which == number]
             assert min(first, default=now_ms) <= marks.of([name]) <= now_ms
-        assert progress.watermarks(now_ms + 10**12).of(FEEDS) == now_ms + 10**12
+        assert progress.watermarks(now_ms + MINUTE_MS).of(FEEDS) == now_ms + MINUTE_MS
