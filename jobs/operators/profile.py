@@ -154,7 +154,9 @@ class ProfileOperator(ShardOperator):
         for queue in wakes.queues():
             due_ms, come_ms = wakes.next_ms(queue), watermarks.of(feeds_of(queue))
             look_again_ms = _LOOK_AGAIN_MS if now_ms - come_ms > _LOOK_AGAIN_MS else _SOON_MS
-            next_ms = min(next_ms, max(due_ms, now_ms + look_again_ms))
+            # at whole steps, or every batch would begin a chain of timers of its own
+            soon_ms = now_ms - now_ms % look_again_ms + look_again_ms
+            next_ms = min(next_ms, max(due_ms, soon_ms))
         timers.register_processing_time_timer(next_ms)
         if now_ms - self._progress_saved_ms[counts.shard] >= _SAVE_EVERY_MS:
             self._progress_saved_ms[counts.shard] = now_ms

@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from fakes import FakeEngine
 from pyflink.common import Row
@@ -377,3 +378,25 @@ def test_a_version_of_another_shape_leaves_an_open_episode_to_its_own(caplog: py
     [again] = process(reloadable, engine, news, use(3, T0_MS + 2 * MINUTE_MS))
     assert (again.cause, again.version, again.scene) == ("enter", 1, "s")
     assert run_timers(reloadable, engine, T0_MS + 60 * MINUTE_MS) == []
+
+
+def test_a_long_wait_beside_many_short_ones_is_one_entry_and_a_feed_that_is_behind_sets_one_timer_a_second() -> None:
+    short = ABSENCE.replace('"nothing"', '"soon"').replace('"30m"', '"10m"')
+    engine = FakeEngine(T0_MS)
+    operator = operator_on(engine, ABSENCE.replace('"30m"', '"30d"'), short)
+    process(operator, engine, *granted(), use(1, T0_MS))
+    for hour in range(1, 49):
+        engine.now_ms = T0_MS + hour * 60 * MINUTE_MS
+        process(operator, engine, use(1 + hour, engine.now_ms))
+        engine.timers = {engine.now_ms + 11 * MINUTE_MS}
+        assert len(run_timers(operator, engine, engine.now_ms + 12 * MINUTE_MS)) == 1
+    entries = [entry for packed in engine.states["wakes"].held.values() for entry in msgspec.msgpack.decode(packed)]
+    assert len(entries) <= 2
+    engine.timers.clear()
+    late = Order("other", 999, engine.now_ms - 60 * MINUTE_MS, "film", True, 9.0)
+    for number in range(50):
+        engine.now_ms += 13
+        late = Order("other", 1_000 + number, late.event_time_ms + 13, "film", True, 9.0)
+        process(operator, engine, use(2_000 + number, engine.now_ms - 20 * MINUTE_MS))
+        list(operator.process_element(Row(SHARD, [_forwarded(1, late)]), engine))
+    assert len([timer for timer in engine.timers if timer < engine.now_ms + 2_000]) <= 2

@@ -88,10 +88,10 @@ class FeedProgress:
         for batch in batches:
             for _, position, event in batch.events:
                 log = position >> PARTITION_SHIFT
-                if event.event_time_ms > newest.get(log, 0):
+                # a clock ahead of ours says nothing of what has come
+                if newest.get(log, 0) < event.event_time_ms <= now_ms:
                     newest[log] = event.event_time_ms
         for log, newest_ms in newest.items():
-            newest_ms = min(newest_ms, now_ms)  # a clock ahead of ours says nothing of what has come
             known = self._logs.get(log)
             if log >= 0 and (known is None or newest_ms > known.newest_ms):
                 self._keep(log, LogProgress(newest_ms, now_ms - newest_ms, now_ms))

@@ -27,6 +27,7 @@ from udfs.triggers.trigger_id import trigger_id
 from udfs.triggers.watermarks import REPLAYED, Watermarks
 
 _NOWHERE = -1
+_FAR_MS = 3_600_000
 _REGISTRATION = "registration"
 
 
@@ -97,7 +98,7 @@ class People:
             if one.changed:
                 one.profile.last_write_ms = now_ms
                 counts.users += (one.profile.n > 0) - one.lived
-                self._note_wakes(person, one.profile, updated)
+                self._note_wakes(person, one.profile, updated, now_ms)
                 blob = states.store(person, one.profile)
                 if one.profile.n:
                     updated.hot.changed.append((person, blob))
@@ -128,7 +129,7 @@ class People:
             for queue in queues:
                 profile.triggers.wakes.pop(queue, None)
             self._send(person, _NOWHERE, 0, self._triggers.settle(profile, watermarks), counts, updated, now_ms)
-            self._note_wakes(person, profile, updated)
+            self._note_wakes(person, profile, updated, now_ms)
             states.store(person, profile)
         states.flush(counts)
         return updated
@@ -137,11 +138,14 @@ class People:
         """Whether something is still to happen to a person of whom nothing else is known any more."""
         return self._triggers is not None and self._triggers.still_waits(profile, now_ms)
 
-    def _note_wakes(self, person: str, profile: Profile, updated: Updated) -> None:
+    def _note_wakes(self, person: str, profile: Profile, updated: Updated, now_ms: int) -> None:
+        """Note when to look next; of what is far off the hour before it, so that noting it again adds no entry."""
         if self._triggers is None or profile.triggers is None:
             return
         wakes = profile.triggers.wakes
         for queue, due_ms in self._triggers.due(profile).items():
+            if due_ms - now_ms > _FAR_MS:
+                due_ms -= due_ms % _FAR_MS
             known_ms = wakes.get(queue, 0)
             if not known_ms or due_ms < known_ms:
                 wakes[queue] = due_ms

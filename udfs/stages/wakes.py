@@ -51,7 +51,7 @@ class Wakes:
                 self._add(queue, slot)
             else:
                 more = [*self._entries(queue, slot), *more]
-            encoded[_key(queue, slot)] = _encode(more)
+            encoded[_key(queue, slot)] = _encode(list(dict.fromkeys(more)))
         if encoded:
             self._blobs.put_all(encoded)
 

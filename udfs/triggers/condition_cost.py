@@ -40,7 +40,7 @@ _LOOP = re.compile(rf"\b(all|exists|exists_one|existsOne|map|filter){_GAP}\(")
 _MATCHES = re.compile(rf"\bmatches{_GAP}\(")
 # text in quotes that is the same whether CEL reads it with or without escapes: no backslash before a quote
 _LITERAL = re.compile(r"""\s*r?('(?P<one>(?:[^'\\\n]|\\[^'"\n])*)'|"(?P<two>(?:[^"\\\n]|\\[^'"\n])*)")\s*\)""")
-_DEAR = re.compile(r"\{|\\[A-Za-z0-9]|\[:")
+_DEAR = re.compile(r"\{|\\[A-Za-z0-9]|\[:|\(\?")
 
 
 def why_too_dear(program: cel.Program, source: str) -> str:

@@ -552,9 +552,10 @@ class Triggers:
         compiled = self._set.current.get(rule)
         if compiled is None:  # a retired rule that comes back must not fire again at once
             return one.fired_ms + _LONGEST_PERIOD_MS >= now_ms
-        kept_ms = max(compiled.cooldown_ms, compiled.within_ms, _LATE_AT_MOST_MS)
+        kept_ms = max(compiled.cooldown_ms, compiled.within_ms)
         if compiled.rule.once_per is not None:
             kept_ms = max(kept_ms, _LONGEST_PERIOD_MS)
+        kept_ms += _LATE_AT_MOST_MS
         return max(one.newest_ms, one.fired_ms, *one.times_ms) + kept_ms >= now_ms
 
     def _forget(self, profile: Profile, memory: TriggerMemory) -> None:

@@ -82,6 +82,7 @@ def test_the_partition_that_is_furthest_behind_counts_and_other_feeds_do_not() -
 
 def test_a_clock_ahead_of_ours_does_not_hide_that_a_feed_is_behind() -> None:
     progress = begun()
+    progress.note([batch(0, START_MS)], START_MS)
     progress.note([batch(0, START_MS + HOUR_MS)], START_MS)
     back_ms = START_MS + 2 * HOUR_MS
     again = FeedProgress(FEEDS, back_ms)
@@ -89,6 +90,15 @@ def test_a_clock_ahead_of_ours_does_not_hide_that_a_feed_is_behind() -> None:
     again.note([batch(0, START_MS + MINUTE_MS)], back_ms)
     assert again.watermarks(back_ms).of(["dpi"]) == START_MS  # as far as it was when the job began
     assert again.watermarks(back_ms + 10_000).of(["dpi"]) == START_MS + MINUTE_MS
+
+
+def test_one_record_of_a_clock_ahead_does_not_make_a_late_feed_be_in_time() -> None:
+    progress = begun()
+    for second in range(0, 600, 5):
+        now_ms = START_MS + second * 1_000
+        skewed = [batch(0, now_ms + MINUTE_MS)] if second == 100 else []
+        progress.note([batch(0, now_ms - HOUR_MS), *skewed], now_ms)
+    assert progress.watermarks(now_ms).of(["dpi"]) <= now_ms - HOUR_MS
 
 
 def test_a_feed_that_nothing_has_come_of_is_waited_for_in_the_first_seconds_only() -> None:
@@ -155,12 +165,13 @@ def test_a_watermark_is_neither_after_the_clock_nor_after_what_was_read_last_of_
             progress.restore(saved, now_ms)
         elif before == "s":
             progress.stood_still(passed_s * 1_000, now_ms)
-        at_ms = min(now_ms + ago_s * 1_000, now_ms)
+        at_ms = now_ms + ago_s * 1_000
         log = (feed, partition)
-        came = at_ms > newest.get(log, 0)
+        came = newest.get(log, 0) < at_ms <= now_ms
         progress.note([batch(feed, now_ms + ago_s * 1_000, partition=partition)], now_ms)
-        newest[log] = max(newest.get(log, 0), at_ms)
-        oldest.setdefault(log, at_ms)
+        if at_ms <= now_ms:
+            newest[log] = max(newest.get(log, 0), at_ms)
+            oldest.setdefault(log, at_ms)
         marks = progress.watermarks(now_ms)
         if came and now_ms > at_ms:
             assert marks.of([FEEDS[feed]]) <= at_ms

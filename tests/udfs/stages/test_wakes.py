@@ -29,7 +29,7 @@ def test_wakes_are_sorted_lists_that_a_restart_does_not_change(todo: list[tuple[
     for what, with_it in todo:
         if what == "note":
             wakes.note(with_it)
-            plain += with_it
+            plain = list(dict.fromkeys([*plain, *with_it]))
         elif what == "take":
             queue, until_ms = with_it
             due = [each for each in plain if each[0] == queue and each[2] <= until_ms]

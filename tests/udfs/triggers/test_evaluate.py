@@ -441,5 +441,12 @@ def test_who_still_waits_for_something_is_told_from_who_only_never_came_back() -
     assert waits(59, absence, used(T0_MS))
     assert not waits(1, absence)
     assert waits(59, rule("pulse", "app_use", cooldown="60d", **video), used(T0_MS))
-    assert not waits(61, rule("pulse", "app_use", cooldown="60d", **video), used(T0_MS))
+    assert not waits(63, rule("pulse", "app_use", cooldown="60d", **video), used(T0_MS))
     assert not waits(61, rule("level", "app_use", **video), used(T0_MS))
+
+
+def test_a_cool_down_is_remembered_for_what_comes_late() -> None:
+    life = Life(rule("pulse", "app_use", match={"category": ["video"]}, cooldown="20d"))
+    assert len(life.see(used(T0_MS + 10 * HOUR_MS))) == 1
+    life.see(seen(T0_MS + 21 * DAY_MS))
+    assert life.see(used(T0_MS + 20 * DAY_MS + 4 * HOUR_MS)) == []
