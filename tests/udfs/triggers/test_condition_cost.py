@@ -144,3 +144,8 @@ def test_no_text_makes_looking_fail_or_take_long(source: str) -> None:
     began = time.process_time()
     why_too_dear(program, source * 50)
     assert time.process_time() - began < 0.2
+
+
+def test_a_flag_in_a_pattern_is_refused_for_wide_ranges_take_a_third_of_a_second_with_it() -> None:
+    with pytest.raises(RuleError, match=r"got \(\? in"):
+        compile_rule(rule("pulse", "app_use", when="keyword.matches('(?i)[ -\U0010ffff]')"), RULES.groups)
