@@ -1,6 +1,7 @@
 """A seeded telecom with the truth kept aside: feeds as a network would send them, dictionaries, and what is really so.
 
-It shares no code with the job, so what the job concludes can be compared with what was planted. `build` writes
+It shares no code with the job, so what the job concludes can be compared with what was planted.
+`city.building.build` writes
 
 | file | holds |
 |---|---|
@@ -14,12 +15,6 @@ It shares no code with the job, so what the job concludes can be compared with w
 An event is made in three steps, each a part of the package: who people are (`city.population` and what it draws
 together), what they do on a day (one module a feed: `city.signalling`, `city.browsing`, `city.calling`,
 `city.metering`, `city.paying` with `city.charging`, `city.offering`, `city.beginning`), and how it arrives
-(`city.delivery`, `city.wire`). Between the last two `city.situations` looks on. All of it works on columns
+(`city.feed_file`, `city.wire`). Between the last two `city.situations` looks on. All of it works on columns
 (`city.rows`), never on single records.
 """
-
-from __future__ import annotations
-
-from city.building import CityReport, build
-
-__all__ = ["CityReport", "build"]

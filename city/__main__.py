@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from city import build
+from city.building import build
 
 
 def main() -> None:

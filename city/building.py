@@ -12,7 +12,8 @@ from pathlib import Path
 from city import beginning, browsing, calling, dictionaries, paying, signalling, truth
 from city.charging import Charging
 from city.clock import DAY_MS, START_MS, local_midnight
-from city.delivery import Delivery, FeedFile
+from city.delivery import Delivery
+from city.feed_file import FeedFile
 from city.feeds import feeds
 from city.geography import Geography, lay_out
 from city.marks import KINDS

@@ -15,14 +15,16 @@ HOUR_MS = 3_600_000
 DAY_MS = 86_400_000
 START_MS = 1_767_225_600_000
 """The city begins: 2026-01-01 00:00 UTC, which is 08:00 there."""
-_LOCAL_AHEAD_MS = 8 * HOUR_MS
+NEVER_MS = 1 << 61
+"""Later than anything."""
+LOCAL_AHEAD_MS = 8 * HOUR_MS
 _FIRST_WEEKDAY = 3  # 2026-01-01 was a Thursday
 _QUANTILES = 4_096
 
 
 def local_midnight(day: int) -> int:
     """Instant at which local day `day` begins; day 0 is 2026-01-01 there, 8 hours before the city begins."""
-    return START_MS - _LOCAL_AHEAD_MS + day * DAY_MS
+    return START_MS - LOCAL_AHEAD_MS + day * DAY_MS
 
 
 def is_workday(day: int) -> bool:
@@ -32,7 +34,7 @@ def is_workday(day: int) -> bool:
 
 def day_of_month(day: int) -> int:
     """1 to 31, of local day `day`."""
-    return datetime.fromtimestamp((local_midnight(day) + _LOCAL_AHEAD_MS) / 1000, tz=UTC).day
+    return datetime.fromtimestamp((local_midnight(day) + LOCAL_AHEAD_MS) / 1000, tz=UTC).day
 
 
 class Rhythm:

@@ -58,7 +58,7 @@ def city(
     set_: SetOption = None,
 ) -> None:
     """Make a simulated city: every feed with its dirt, the dictionaries, and beside them the truth."""
-    from city import build
+    from city.building import build
 
     with ConsoleProgress(err) as progress:
         progress.step(f"{subscribers:,} people living for {days} days")

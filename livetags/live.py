@@ -72,7 +72,7 @@ def live(given: Settings, people: int, seed: int, say: Callable[[str], None]) ->
     LiveRuns
         When the folder is another's.
     """
-    from city import build
+    from city.building import build
 
     folder = given.data_dir.absolute() / "live"
     with _claimed(folder):

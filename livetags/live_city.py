@@ -17,6 +17,7 @@ from threading import Event, Thread
 from confluent_kafka import Producer
 from google.protobuf.message import DecodeError
 
+from city.clock import HOUR_MS, LOCAL_AHEAD_MS, START_MS
 from livetags.embedded.topics import TopicError
 from livetags.inputs import Input, resolve
 from schemas.pb.livetags.v1 import (
@@ -36,10 +37,7 @@ from sources.records import read_records
 DAYS = 2
 """How long a city is made for; it is over 37 hours after it was started."""
 
-_HOUR_MS = 3_600_000
-_BEGINS_MS = 1_767_225_600_000  # a city does, at 8 o'clock there
-_EVENING_MS = _BEGINS_MS + 11 * _HOUR_MS
-_CITYS_OFFSET_H = 8
+_EVENING_MS = START_MS + 11 * HOUR_MS
 _MAX_RECORD_BYTES = 1 << 20
 _AHEAD = 5
 _TICK_S = 0.02
@@ -62,12 +60,12 @@ Due = tuple[int, Feed, bytes]
 
 def shift_ms(now_ms: int) -> int:
     """By how much a city's times are to be moved, so that it is between 19 and 20 o'clock there; whole hours."""
-    return now_ms // _HOUR_MS * _HOUR_MS - _EVENING_MS
+    return now_ms // HOUR_MS * HOUR_MS - _EVENING_MS
 
 
 def utc_offset_hours(by_ms: int) -> int:
     """Local time of a city that was moved, -12 to 11: what the setting of that name has to be."""
-    return (_CITYS_OFFSET_H - by_ms // _HOUR_MS + 12) % 24 - 12
+    return (LOCAL_AHEAD_MS // HOUR_MS - by_ms // HOUR_MS + 12) % 24 - 12
 
 
 def moved(feed: str, value: bytes, by_ms: int) -> bytes:
@@ -97,7 +95,7 @@ def due(folder: Path, by_ms: int) -> Iterator[Due]:
 
 
 def _of_feed(number: int, source: Input, by_ms: int) -> Iterator[tuple[int, int, int, Feed, bytes]]:
-    end_ms = _BEGINS_MS + DAYS * 24 * _HOUR_MS
+    end_ms = START_MS + DAYS * 24 * HOUR_MS
     newest_ms = 0
     ahead: deque[tuple[int, int, bytes]] = deque()
 

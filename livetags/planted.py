@@ -11,8 +11,7 @@ from msgspec import Struct, field
 from livetags.city_truth import Subscriber
 from schemas.outputs import Alarm
 from schemas.pseudonyms import Pseudonyms
-
-_MS_PER_DAY = 86_400_000
+from schemas.tag_group import MS_PER_DAY
 
 Story = Literal["switch", "gain", "lose"]
 
@@ -53,12 +52,12 @@ class Noticed(Struct):
     @property
     def error_days(self) -> float:
         """Estimated time of the change, minus the true one."""
-        return (self.alarm.since_ms - self.planted.at_ms) / _MS_PER_DAY
+        return (self.alarm.since_ms - self.planted.at_ms) / MS_PER_DAY
 
     @property
     def delay_days(self) -> float:
         """From the change to the alarm."""
-        return (self.alarm.at_ms - self.planted.at_ms) / _MS_PER_DAY
+        return (self.alarm.at_ms - self.planted.at_ms) / MS_PER_DAY
 
 
 class Matched(Struct):
@@ -107,7 +106,7 @@ def match(people: Iterable[Subscriber], alarms: Iterable[Alarm], pseudonyms: Pse
         changes = _planted(person, user, begin_ms, end_ms)
         matched.planted += changes
         if not changes:
-            matched.steady_years += (end_ms - max(person.from_ms, begin_ms)) / _MS_PER_DAY / 365.25
+            matched.steady_years += (end_ms - max(person.from_ms, begin_ms)) / MS_PER_DAY / 365.25
             matched.steady_alarms += len(own)
         _lay_beside(changes, own, matched)
     return matched

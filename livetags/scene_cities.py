@@ -10,7 +10,6 @@ from typing import NamedTuple
 
 import msgspec
 
-from city import build
 from city.delivery import Delivery
 from livetags.arisen import Arisen, arisen
 from livetags.city_truth import subscribers
@@ -77,6 +76,8 @@ def live_through(
     plan: Plan, rules: Sequence[TriggerRule], settings: Settings, on_events: Callable[[int], None]
 ) -> Lived:
     """Make a city, replay it, and remove it."""
+    from city.building import build
+
     with TemporaryDirectory(prefix="livetags-city-") as folder:
         build(Path(folder), plan.people, plan.days, plan.seed, delivery=plan.delivery)
         return live(Path(folder), rules, settings, on_events)

@@ -12,10 +12,10 @@ from livetags.city_truth import Subscriber
 from livetags.planted import match
 from schemas.outputs import Alarm, Trigger
 from schemas.pseudonyms import Pseudonyms
+from schemas.tag_group import MS_PER_DAY
 
-_MS_PER_DAY = 86_400_000
 _LEARNT_DAYS, _TIME_LEFT_DAYS = 14, 21
-_BUCKET_CLOSES_MS = 2 * _MS_PER_DAY
+_BUCKET_CLOSES_MS = 2 * MS_PER_DAY
 """The first event after a bucket closes it: within a day or two, unless the person is silent."""
 
 
@@ -74,9 +74,9 @@ def turned(
     visible = {
         (change.user, change.at_ms)
         for change in switches
-        if max(begin_ms, change.person.from_ms) + _LEARNT_DAYS * _MS_PER_DAY
+        if max(begin_ms, change.person.from_ms) + _LEARNT_DAYS * MS_PER_DAY
         <= change.at_ms
-        <= end_ms - _TIME_LEFT_DAYS * _MS_PER_DAY
+        <= end_ms - _TIME_LEFT_DAYS * MS_PER_DAY
     }
     delays = [each.delay_days for each in matched.noticed if (each.planted.user, each.planted.at_ms) in visible]
     return Turned(

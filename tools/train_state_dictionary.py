@@ -15,7 +15,7 @@ from pathlib import Path
 import msgspec
 import zstandard
 
-from city import build
+from city.building import build
 from livetags.in_process import replay
 from livetags.inputs import resolve
 from schemas import state

@@ -12,7 +12,7 @@ import numpy as np
 
 from city.calling import DATA
 from city.catalogue import PURPOSES
-from city.clock import HOUR_MS, local_midnight
+from city.clock import HOUR_MS, NEVER_MS, local_midnight
 from city.geography import Geography
 from city.metering import Meters
 from city.population import People
@@ -71,7 +71,6 @@ BY_TIME = {
 _WATCHED = ("registration", "signalling", "dpi", "cdr", "billing", "contact", "order")
 _PLACE = {purpose: place for place, purpose in enumerate(("necessary", *PURPOSES))}
 _LAST_MS = HOUR_MS
-_NEVER = 1 << 61
 DOUBTFUL = "doubtful"
 
 
@@ -124,7 +123,7 @@ class SituationBook:
     def day_of(self, day: int, feeds: dict[str, Rows], meters: Meters) -> None:
         """Tell a local day, given the events of every feed, with their arrivals, and the meters after it."""
         ends_ms = local_midnight(day + 1)
-        until_ms, arrived_ms = min(ends_ms, self._end_ms), ends_ms if ends_ms < self._end_ms else _NEVER
+        until_ms, arrived_ms = min(ends_ms, self._end_ms), ends_ms if ends_ms < self._end_ms else NEVER_MS
         watched = {name: feeds[name] for name in _WATCHED} | {"readings": self._readings(feeds["cdr"], meters)}
         happened = {name: self._by_time.up_to(until_ms, name, rows) for name, rows in watched.items()}
         counted = {name: self._by_arrival.up_to(arrived_ms, name, rows) for name, rows in watched.items()}

@@ -6,11 +6,10 @@ from collections.abc import Callable
 
 import numpy as np
 
-from city.clock import DAY_MS, HOUR_MS, local_midnight
+from city.clock import DAY_MS, LOCAL_AHEAD_MS, local_midnight
 from city.rows import Ints
 
 _MONDAY = 3  # local day 0 was a Thursday
-_LOCAL_AHEAD_MS = 8 * HOUR_MS
 _NEVER = -1
 
 
@@ -27,12 +26,12 @@ def week(time: Ints) -> Ints:
 
 def month(time: Ints) -> Ints:
     """Number of the local month, counted from January 1970."""
-    return (time + _LOCAL_AHEAD_MS).astype("datetime64[ms]").astype("datetime64[M]").astype(np.int64)
+    return (time + LOCAL_AHEAD_MS).astype("datetime64[ms]").astype("datetime64[M]").astype(np.int64)
 
 
 def month_end_ms(time: Ints) -> Ints:
     """When the local month ends."""
-    ends: Ints = (month(time) + 1).astype("datetime64[M]").astype("datetime64[ms]").astype(np.int64) - _LOCAL_AHEAD_MS
+    ends: Ints = (month(time) + 1).astype("datetime64[M]").astype("datetime64[ms]").astype(np.int64) - LOCAL_AHEAD_MS
     return ends
 
 

@@ -14,7 +14,7 @@ from city.rows import Bools, Floats, Rows, joined
 from city.situations.turns import turns
 
 PATIENCE_MS = 16 * MINUTE_MS
-"""Records out of order come within it, late ones do not (`city.delivery`)."""
+"""Records out of order come within it, late ones do not (`city.feed_file`)."""
 
 
 class Waiting:

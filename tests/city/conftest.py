@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from city import build
+from city.building import build
 from tests.city.built_city import BuiltCity
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from city import build
+from city.building import build
 from tests.city.built_city import MESSAGES, BuiltCity
 
 

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from city import build
+from city.building import build
 from city.delivery import Delivery
 from city.rows import Rows
 from city.situations.compared import Compared

@@ -16,7 +16,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from city import build
+from city.building import build
 from city.situations.book import SCENES
 from city.situations.episodes import Episodes
 from city.situations.habits import Habits

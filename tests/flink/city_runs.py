@@ -24,7 +24,7 @@ from pyflink.common import Row
 from pyflink.datastream import KeyedProcessFunction
 
 import jobs.profile_update
-from city import build
+from city.building import build
 from jobs.operators.door import DoorOperator
 from livetags.inputs import Input, resolve
 from schemas import state

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from city import build
+from city.building import build
 from livetags.assess import Accuracy, Assessment, assess, auc
 from livetags.in_process import Replayed, replay
 from livetags.inputs import resolve

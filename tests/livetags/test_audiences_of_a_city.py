@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from city import build
+from city.building import build
 from livetags.audience_vocabulary import audience_vocabulary
 from livetags.in_process import replay
 from livetags.inputs import resolve

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from city import build
+from city.building import build
 from livetags.cli import app
 
 SIZE = ["--people", "50", "--days", "8"]

@@ -15,7 +15,7 @@ from clickhouse_connect.driver.client import Client
 from made_triggers import T0_MS, trigger
 from msgspec.structs import replace as altered
 
-from city import build
+from city.building import build
 from livetags import cli_backtest, ledger
 from livetags.backtest import Backtest, Overlap, RuleBacktest
 from livetags.checked_rules import checked_rules

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from city import build
+from city.building import build
+from city.clock import START_MS
 from livetags import live_city
 from livetags.inputs import resolve
 from livetags.live_city import DAYS, CityStream, due, moved, shift_ms, utc_offset_hours
@@ -42,8 +43,8 @@ def test_it_is_evening_there_and_the_setting_says_so(now_ms: int) -> None:
 
 def test_a_city_begins_and_ends_where_this_says(folder: Path) -> None:
     told = json.loads((folder / "truth" / "summary.json").read_text())
-    assert told["start_ms"] == live_city._BEGINS_MS
-    assert told["end_ms"] == live_city._BEGINS_MS + DAYS * 24 * HOUR_MS
+    assert told["start_ms"] == START_MS
+    assert told["end_ms"] == START_MS + DAYS * 24 * HOUR_MS
 
 
 def test_only_times_are_moved() -> None:

@@ -12,7 +12,7 @@ import pytest
 from alarm_rows import DAY_MS, T0_MS, alarm, write_alarms
 from clickhouse_connect.driver.client import Client
 
-from city import build
+from city.building import build
 from livetags.city_truth import Moved, Span, Subscriber, subscribers
 from livetags.drift_score import DriftScore, score
 from livetags.drifted import clearest, noticed_text, score_text, truth_text

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 import pytest
 from rich.console import Console
 
-from city import build
+from city.building import build
 from livetags import publishing
 from livetags.embedded import jars, java, kafka_broker, topics
 from livetags.inputs import Input, resolve

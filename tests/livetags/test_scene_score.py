@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from city import build
+from city.building import build
 from city.situations.book import SCENES
 from livetags.arisen import Arisen, Doubt, arisen
 from livetags.scene_score import TOLERANCE, USUAL_TOLERANCE, SceneScore, pair, score
