@@ -296,7 +296,7 @@ def _conditions(trigger: Trigger, compiled: CompiledRule, by_event: bool, rules:
         yield from _parts("until", rule.until, values)
         return
     if trigger.cause == "exit":
-        over = not (matches(compiled, values) and compiled.select.when.holds(values))
+        over = not (matches(compiled.select, values) and compiled.select.when.holds(values))
         yield Step(over, "it no longer qualifies" if over else "it still qualifies, so the situation is not over")
         return
     yield from _matched(compiled, values)

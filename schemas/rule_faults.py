@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from difflib import get_close_matches
 from typing import Any
 
 from pydantic import ValidationError
 
+from schemas.nearest import did_you_mean
 from schemas.trigger_rule import Inconsistent, Selection, TriggerRule
 
 _CUT = 80
@@ -56,8 +56,7 @@ def _said(error: Any) -> tuple[str, str]:
     if error["type"] == "missing":
         return field, f"missing: {fields[name].description or 'needed'}"
     if error["type"] == "extra_forbidden":
-        near = get_close_matches(name, fields, n=1)
-        return field, f"unknown: did you mean {near[0]}?" if near else f"unknown: expected some of {', '.join(fields)}"
+        return field, "unknown: " + (did_you_mean(name, fields) or f"expected some of {', '.join(fields)}")
     if error["type"] == "value_error":
         return field, str(error["ctx"]["error"])
     if not places:
@@ -110,5 +109,5 @@ def _meant(error: Any) -> str:
     if error["type"] != "literal_error" or not isinstance(error["input"], str):
         return ""
     known = [each.strip(" '") for each in error["ctx"]["expected"].replace(" or ", ",").split(",")]
-    near = get_close_matches(error["input"], known, n=1)
-    return f": did you mean {near[0]}?" if near else ""
+    meant = did_you_mean(error["input"], known)
+    return f": {meant}" if meant else ""

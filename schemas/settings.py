@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import os
 import re
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -24,6 +23,7 @@ from pydantic_settings import (
 
 from schemas.dictionaries import NO_DICTIONARIES, Dictionaries
 from schemas.drift_rules import DriftRules
+from schemas.nearest import did_you_mean
 from schemas.pseudonym_keys import KeysError, PseudonymKeys, read_keys
 from schemas.rules import GroupRule, Rules
 from schemas.tag_group import MS_PER_DAY, TagGroup, half_life_ms
@@ -314,10 +314,8 @@ class Settings(BaseSettings):
         names = {f"LIVETAGS_{name}".upper() for name in settings_cls.model_fields} | {SETTINGS_FILE_VARIABLE}
         for variable in os.environ:
             if variable.upper().startswith("LIVETAGS_") and variable.upper() not in names:
-                near = get_close_matches(variable.upper(), names, n=1)
-                msg = f"environment variable {variable} names no setting" + (
-                    f"; did you mean {near[0]}?" if near else ""
-                )
+                meant = did_you_mean(variable.upper(), names)
+                msg = f"environment variable {variable} names no setting" + (f"; {meant}" if meant else "")
                 raise ValueError(msg)
         file = os.environ.get(SETTINGS_FILE_VARIABLE)
         if not file:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime, timedelta
-from difflib import get_close_matches
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
@@ -21,22 +20,8 @@ from pydantic import (
     model_validator,
 )
 
+from schemas.nearest import did_you_mean
 from schemas.purposes import PURPOSES
-
-EventKind = Literal[
-    "app_use",
-    "presence",
-    "call",
-    "traffic",
-    "recharge",
-    "bill",
-    "registration",
-    "order",
-    "contact",
-    "drift",
-    "tags",
-]
-"""What a rule looks at: a kind of cleaned event, a noticed change of behaviour, or any evidence for the rule's tags."""
 
 FollowingKind = Literal[
     "app_use",
@@ -51,6 +36,9 @@ FollowingKind = Literal[
     "drift",
 ]
 """What an absence can wait for: an event. Evidence for tags is none, so a rule that waited for it always fired."""
+
+EventKind = Literal[FollowingKind, "tags"]
+"""What a rule looks at: a kind of cleaned event, a noticed change of behaviour, or any evidence for the rule's tags."""
 
 Shape = Literal["pulse", "level", "fade", "absence", "count"]
 Period = Literal["day", "week", "month"]
@@ -113,9 +101,8 @@ def _truth(value: object) -> object:
 
 def _purpose(value: str) -> str:
     if value not in PURPOSES:
-        near = get_close_matches(value, PURPOSES, n=1)
-        remedy = f": did you mean {near[0]}?" if near else ""
-        msg = f"expected one of {', '.join(PURPOSES)}, got {value!r}{remedy}"
+        meant = did_you_mean(value, PURPOSES)
+        msg = f"expected one of {', '.join(PURPOSES)}, got {value!r}" + (f": {meant}" if meant else "")
         raise ValueError(msg)
     return value
 

@@ -158,16 +158,11 @@ def _take_rule(file: Path, node: yaml.MappingNode, found: ReadRules) -> None:
         except ValidationError as error:
             own = said(error)
             faults += [_fault(file, lines, *each) for each in own]
-            draft, more = _draft(document, error, {field.partition(".")[0] for field, _ in own})
+            rule, unknown, more = _draft(document, error, {field.partition(".")[0] for field, _ in own})
             faults += [_fault(file, lines, *each) for each in more]
-            if draft is not None:
-                found.drafts.append(Draft(WrittenRule(draft.rule, file, lines), draft.unknown))
+            if rule is not None:
+                found.drafts.append(Draft(WrittenRule(rule, file, lines), unknown))
     found.faults.extend(faults)
-
-
-class _Drafted(NamedTuple):
-    rule: TriggerRule
-    unknown: frozenset[str]
 
 
 _STANDING_IN = {
@@ -184,25 +179,25 @@ _STANDING_IN = {
 
 def _draft(
     document: dict[str, Any], error: ValidationError, wrong: set[str]
-) -> tuple[_Drafted | None, list[tuple[str, str]]]:
-    """The rule but for its wrong fields, and in what those that are right don't go together."""
+) -> tuple[TriggerRule | None, frozenset[str], list[tuple[str, str]]]:
+    """The rule but for its wrong fields, those fields, and in what those that are right don't go together."""
     own = _inconsistent(error)
     if own is not None:
-        return _Drafted(own.rule, frozenset()), []
+        return own.rule, frozenset(), []
     right = {
         field: value for field, value in document.items() if field not in wrong and field in TriggerRule.model_fields
     }
-    unknown = (wrong & TriggerRule.model_fields.keys()) | (_STANDING_IN.keys() - right.keys())
+    unknown = frozenset((wrong & TriggerRule.model_fields.keys()) | (_STANDING_IN.keys() - right.keys()))
     try:
-        return _Drafted(TriggerRule.model_validate(_STANDING_IN | right), frozenset(unknown)), []
+        return TriggerRule.model_validate(_STANDING_IN | right), unknown, []
     except ValidationError as again:
         found = _inconsistent(again)
     if found is None:
-        return None, []
+        return None, unknown, []
     faults = [] if "shape" in unknown else found.faults
     if "on" in unknown:
         faults = [each for each in faults if each[0] not in ("on", "tags")]
-    return _Drafted(found.rule, frozenset(unknown)), [each for each in faults if each[0] not in unknown]
+    return found.rule, unknown, [each for each in faults if each[0] not in unknown]
 
 
 def _inconsistent(error: ValidationError) -> Inconsistent | None:

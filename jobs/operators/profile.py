@@ -115,9 +115,7 @@ class ProfileOperator(ShardOperator):
         if timestamp % SWEEP_INTERVAL_MS == 0:
             yield from super().on_timer(timestamp, ctx)
         counts = self.known_counts()
-        if counts is None:
-            return
-        if self._run.bounded:
+        if counts is None or self._run.bounded:
             return
         now_ms = ctx.timer_service().current_processing_time()
         self._progress_of(counts, now_ms).stood_still(now_ms - timestamp, now_ms)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from difflib import get_close_matches
 
 from schemas.known_tags import known_tags, why_unknown
+from schemas.nearest import did_you_mean
 from serving.audience.canonical import tag_text
 from serving.audience.expression_error import Refused, shortened
 from serving.audience.operand import Tag
@@ -67,5 +67,4 @@ def why_no_function(name: str) -> str:
 
 def _nearest(name: str, known: Iterable[str]) -> str:
     names = list(known)
-    near = get_close_matches(name.lower()[:100], names, n=1)
-    return f"did you mean {near[0]}?" if near else f"expected one of {', '.join(names)}"
+    return did_you_mean(name.lower()[:100], names) or f"expected one of {', '.join(names)}"

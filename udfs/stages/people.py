@@ -12,6 +12,7 @@ from schemas.position import FEED_SHIFT
 from schemas.rules import Rules
 from schemas.run import Run, locate
 from schemas.state import Profile
+from udfs.local_time import MS_PER_HOUR
 from udfs.privacy.consent import allowed
 from udfs.profile.fold import fold
 from udfs.profile.merge_profiles import merge
@@ -27,7 +28,7 @@ from udfs.triggers.trigger_id import trigger_id
 from udfs.triggers.watermarks import REPLAYED, Watermarks
 
 _NOWHERE = -1
-_FAR_MS = 3_600_000
+_FAR_MS = MS_PER_HOUR
 _REGISTRATION = "registration"
 
 

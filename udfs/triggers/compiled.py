@@ -15,6 +15,7 @@ import cel
 from msgspec import Struct
 
 from schemas.known_tags import why_unknown
+from schemas.nearest import did_you_mean
 from schemas.rules import GroupRule
 from schemas.trigger_rule import FOREVER_MS, Match, TriggerRule
 from udfs.triggers.condition_cost import why_too_dear
@@ -204,10 +205,9 @@ def _selected(
     words = [each for each, known in KINDS[on].variables.items() if isinstance(known.example, str)]
     for name in match:
         if name not in words:
-            near = get_close_matches(name, words, n=1)
-            remedy = f": did you mean {near[0]}?" if near else ""
-            reason = f"expected one of {', '.join(words) or 'none'} for {on}, got {name}{remedy}"
-            faults.append(RuleError(f"{path}match.{name}", reason))
+            meant = did_you_mean(name, words)
+            reason = f"expected one of {', '.join(words) or 'none'} for {on}, got {name}"
+            faults.append(RuleError(f"{path}match.{name}", reason + (f": {meant}" if meant else "")))
     values = {name: frozenset(words) for name, words in match.items()}
     return Selected(on, values, _condition(f"{path}when", when, on, tags, faults))
 
@@ -269,8 +269,7 @@ def _tags(rule: TriggerRule, groups: Mapping[str, GroupRule], faults: list[RuleE
             continue
         rule_of_group = groups.get(group)
         if rule_of_group is None:
-            near = get_close_matches(group, groups, n=1)
-            remedy = f"did you mean {near[0]}?" if near else f"expected one of {', '.join(sorted(groups))}"
+            remedy = did_you_mean(group, groups) or f"expected one of {', '.join(sorted(groups))}"
             faults.append(RuleError(field, f"unknown tag group {group!r}: {remedy}"))
             continue
         head, dot, part = tag.rpartition(".")

@@ -15,7 +15,8 @@ memory.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from functools import cache
 from math import ceil, inf
 from typing import NamedTuple
 
@@ -136,8 +137,7 @@ class Triggers:
         if memory is None and not self._set.current:
             return []
         if isinstance(event, Consent):
-            if memory is not None:
-                self._forget(profile, memory)
+            self.forget(profile)
             return []
         if memory is None:
             memory = TriggerMemory()
@@ -187,8 +187,19 @@ class Triggers:
 
     def forget(self, profile: Profile) -> None:
         """A decision about consent has come: forget what is no longer covered."""
-        if profile.triggers is not None:
-            self._forget(profile, profile.triggers)
+        memory = profile.triggers
+        if memory is None:
+            return
+        for rule, one in list(memory.rules.items()):
+            compiled = self._known(memory, rule, one)
+            if compiled is None or not self._permitted(profile, compiled):
+                memory.rules.pop(rule, None)
+        if not allowed(profile.consents, "profiling", self._rules):
+            memory.newest_ms = {}
+            if memory.traffic is not None:
+                memory.traffic.recent = []
+                memory.traffic.window_ms = memory.traffic.usual_ms = 0
+                memory.traffic.window_mb = memory.traffic.usual_mb = memory.traffic.usual_weight = 0.0
 
     def _look(
         self,
@@ -203,14 +214,18 @@ class Triggers:
         """Show the rules an event of a kind: those in an episode first, then those that it may concern."""
         seen = set()
         for rule, one in list(memory.rules.items()):
+            if one.phase == IDLE:
+                continue
             compiled = self._known(memory, rule, one)
-            if compiled is None or one.phase == IDLE:
+            if compiled is None:
                 continue
             if compiled.unless is not None and compiled.unless.on == kind:
                 self._may_stop(profile, compiled, one, event.event_time_ms, values)
             if compiled.select.on == kind and compiled.rule.shape == "level":
                 seen.add(rule)
-                holds = matches(compiled, values) and self._holds(profile, compiled, compiled.select, values, event)
+                holds = matches(compiled.select, values) and self._holds(
+                    profile, compiled, compiled.select, values, event
+                )
                 self._level(profile, memory, compiled, event, values, fired, holds=holds)
         for compiled in self._set.about_event(kind, values):
             if compiled.rule.id in seen or not purposes.issuperset(compiled.purposes):
@@ -464,7 +479,7 @@ class Triggers:
         later = [each for each in one.later if not each[0] <= time_ms <= each[0] + within_ms]
         if not stops and len(later) == len(one.later):
             return
-        if not all(values[name] in words for name, words in unless.match.items()):
+        if not matches(unless, values):
             return
         if unless.when.holds(Situation(values, compiled.tags, profile, self._rules, time_ms)):
             one.later = later
@@ -558,20 +573,9 @@ class Triggers:
         kept_ms += _LATE_AT_MOST_MS
         return max(one.newest_ms, one.fired_ms, *one.times_ms) + kept_ms >= now_ms
 
-    def _forget(self, profile: Profile, memory: TriggerMemory) -> None:
-        for rule, one in list(memory.rules.items()):
-            compiled = self._known(memory, rule, one)
-            if compiled is None or not self._permitted(profile, compiled):
-                memory.rules.pop(rule, None)
-        if not allowed(profile.consents, "profiling", self._rules):
-            memory.newest_ms = {}
-            if memory.traffic is not None:
-                memory.traffic.recent = []
-                memory.traffic.window_ms = memory.traffic.usual_ms = 0
-                memory.traffic.window_mb = memory.traffic.usual_mb = memory.traffic.usual_weight = 0.0
 
-
-def queue_of(feeds: Iterable[str]) -> str:
+@cache
+def queue_of(feeds: frozenset[str]) -> str:
     """Name of the queue of rules that wait for these feeds."""
     return "+".join(sorted(feeds))
 

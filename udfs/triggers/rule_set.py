@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from schemas.rules import GroupRule
 from schemas.trigger_rule import TriggerRule
-from udfs.triggers.compiled import CompiledRule, RuleError, compile_rule
+from udfs.triggers.compiled import CompiledRule, RuleError, Selected, compile_rule
 from udfs.triggers.vocabulary import Value
 
 Refused = tuple[TriggerRule, RuleError]
@@ -180,6 +180,6 @@ def _key_of(compiled: CompiledRule) -> tuple[str, list[str], tuple[tuple[str, fr
     return variable, sorted(match[variable]) if variable else [""], others
 
 
-def matches(rule: CompiledRule, values: Mapping[str, Value]) -> bool:
-    """Whether the values meet the rule's `match`."""
-    return all(values[name] in words for name, words in rule.select.match.items())
+def matches(selected: Selected, values: Mapping[str, Value]) -> bool:
+    """Whether the values are among those it asks for."""
+    return all(values[name] in words for name, words in selected.match.items())
